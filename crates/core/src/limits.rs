@@ -1,0 +1,137 @@
+//! Every bound that is not a configuration key, and the default of those that are, with unit and reason.
+
+use std::time::Duration;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+// ---- requests at the edge
+
+/// Bytes of a request head: an administrator's Kerberos or token field fits, a bomb does not.
+pub const REQUEST_HEAD: usize = 32 * KIB;
+/// Fields of a head.
+pub const HEAD_FIELDS: usize = 100;
+/// Bytes of a request target.
+pub const REQUEST_TARGET: usize = 8 * KIB;
+/// Bytes of a method: the longest in use is BITS_POST.
+pub const METHOD: usize = 32;
+/// Bytes of one chunk-size line with its extensions.
+pub const CHUNK_LINE: usize = 256;
+/// Bytes of a trailer section.
+pub const TRAILERS: usize = 8 * KIB;
+/// TLS handshake and first request head together.
+pub const ESTABLISH: Duration = Duration::from_secs(10);
+/// Request head of a later request, from its first byte.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// An open client connection without a request.
+pub const CLIENT_IDLE: Duration = Duration::from_secs(120);
+/// No byte of a request body for this long ends the exchange.
+pub const BODY_IDLE: Duration = Duration::from_secs(60);
+/// After an early answer the rest of the body is read and thrown away, so that TCP does not swallow the answer.
+pub const LINGER: Duration = Duration::from_secs(2);
+/// How much of it.
+pub const LINGER_BYTES: usize = 256 * KIB;
+/// ClientHello in its records: post-quantum hellos are long.
+pub const CLIENT_HELLO: usize = 16 * KIB;
+/// Certificates that a client may send.
+pub const CLIENT_CERTIFICATES: usize = 8;
+/// Bytes of them together.
+pub const CLIENT_CERTIFICATE_BYTES: usize = 32 * 1000;
+/// Connections that one instance holds, clients and tunnels.
+pub const CONNECTIONS: usize = 18_000;
+/// Handshakes under way at one instance.
+pub const HANDSHAKES: usize = 512;
+/// Request body that an instance lets through unless its file says otherwise.
+pub const REQUEST_BODY_CAP: u64 = 1024 * MIB as u64;
+/// Concurrent streams of an HTTP/2 client.
+pub const HTTP2_STREAMS: u32 = 100;
+/// What a refused client should wait.
+pub const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+// ---- the tunnel
+
+/// Longest message that either end accepts.
+pub const TUNNEL_MESSAGE: usize = MIB;
+/// Longest `data` that either end writes in one message.
+pub const TUNNEL_CHUNK: usize = 64 * KIB;
+/// Longest frame: frames are as long as the chunk that fills them.
+pub const TUNNEL_FRAME: u32 = MIB as u32;
+/// Receive window of a stream on an interactive connection: memory of a stalled reader.
+pub const INTERACTIVE_WINDOW: u32 = 256 * KIB as u32;
+/// Receive window of a stream on a bulk connection: throughput is window per round trip.
+pub const BULK_WINDOW: u32 = 4 * MIB as u32;
+/// Receive window of a connection: more than all stalled streams together, else all freeze.
+pub const CONNECTION_WINDOW: u32 = 1024 * MIB as u32;
+/// Bytes that h2 keeps per stream before `send_data` must wait.
+pub const TUNNEL_SEND_BUFFER: usize = 256 * KIB;
+/// Streams that the connection point advertises.
+pub const TUNNEL_STREAMS: u32 = 32_768;
+/// Active exchanges on one connection.
+pub const ACTIVE_EXCHANGES: usize = 900;
+/// Exchanges on one connection that wait for the head of an endpoint with `waits`.
+pub const WAITING_EXCHANGES: usize = 16_384;
+/// Resets are ordinary here: every client that leaves early is one. h2's guards count them for the life
+/// of a connection and would end it; both ends are authenticated and bound their work themselves.
+pub const TUNNEL_RESETS: usize = 100_000;
+/// How long h2 remembers a stream that it reset.
+pub const RESET_MEMORY: Duration = Duration::from_secs(1);
+/// Dial, TLS handshake and hello of a tunnel.
+pub const TUNNEL_ESTABLISH: Duration = Duration::from_secs(10);
+/// Between heartbeats.
+pub const HEARTBEAT: Duration = Duration::from_secs(5);
+/// Silence after which a tunnel is dead.
+pub const HEARTBEAT_SILENCE: Duration = Duration::from_secs(15);
+/// First wait before a connection point dials again, at most; full jitter.
+pub const REDIAL_FIRST: Duration = Duration::from_millis(200);
+/// Longest wait before a connection point dials again.
+pub const REDIAL_LONGEST: Duration = Duration::from_secs(10);
+/// A tunnel that lived this long makes the next redial a first one.
+pub const REDIAL_STABLE: Duration = Duration::from_secs(60);
+/// Bulk connections per instance.
+pub const BULK_CONNECTIONS: u32 = 1;
+/// A declared upload of at least this many bytes travels on the bulk lane.
+pub const BULK_FROM: u64 = MIB as u64;
+/// Workers that an instance may announce.
+pub const WORKERS: usize = 64;
+
+// ---- roles
+
+/// TCP connect to a role.
+pub const ROLE_CONNECT: Duration = Duration::from_secs(5);
+/// From the request to the head of a role's answer.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same for endpoints that wait.
+pub const WAITING_ANSWER_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// The gateway waits this much longer than the connection point, so that the inside explains the delay.
+pub const ANSWER_MARGIN: Duration = Duration::from_secs(5);
+/// Bytes of a role's answer head.
+pub const ANSWER_HEAD: usize = 64 * KIB;
+/// Bytes of a request head that a role takes unless its site says otherwise.
+pub const ROLE_MAX_HEAD: usize = 16 * 1000;
+/// Idle connections kept per role and worker.
+pub const ROLE_IDLE_CONNECTIONS: usize = 128;
+/// An idle connection to a role is closed after this.
+pub const ROLE_IDLE: Duration = Duration::from_secs(60);
+
+// ---- configuration
+
+/// Bytes of a site configuration.
+pub const SITE_CONFIGURATION: usize = 4 * MIB;
+/// Between looks at the site's source.
+pub const SITE_POLL: Duration = Duration::from_secs(60);
+
+// ---- stopping
+
+/// Between readyz 503 and the end of accepting.
+pub const DRAIN_DELAY: Duration = Duration::from_secs(5);
+/// What is still running then is ended.
+pub const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
+
+// ---- relations
+
+const _: () = assert!(ACTIVE_EXCHANGES + WAITING_EXCHANGES < TUNNEL_STREAMS as usize, "below the peer's stream limit");
+const _: () =
+    assert!(ACTIVE_EXCHANGES * (INTERACTIVE_WINDOW as usize) < CONNECTION_WINDOW as usize, "stalled streams fit");
+const _: () = assert!(REQUEST_TARGET < REQUEST_HEAD && REQUEST_HEAD < TUNNEL_MESSAGE, "a head fits into one message");
+const _: () = assert!(ANSWER_HEAD + TUNNEL_CHUNK < TUNNEL_MESSAGE, "head and first chunk fit into one message");
+const _: () = assert!(3 * HEARTBEAT.as_secs() <= HEARTBEAT_SILENCE.as_secs(), "two heartbeats may be lost");
