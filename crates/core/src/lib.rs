@@ -1,5 +1,6 @@
 //! What the programs share. No listener but the admin one.
 
+pub mod configuration;
 pub mod fields;
 pub mod limits;
 pub mod refusal;
