@@ -2,6 +2,7 @@
 
 mod codegen;
 mod root;
+mod tidy;
 
 use std::process::ExitCode;
 
@@ -18,11 +19,14 @@ struct Arguments {
 enum Command {
     /// Generate crates/core/src/tunnel/generated.rs from the proto file; no protoc needed
     Codegen(codegen::Arguments),
+    /// Check the rules of this code base that no compiler checks
+    Tidy,
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Codegen(arguments) => codegen::run(&arguments),
+        Command::Tidy => tidy::run(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

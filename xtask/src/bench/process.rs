@@ -1,0 +1,146 @@
+//! Processes that the measurement has started. Each is ended by its own handle when it goes out of use, on Ctrl-C and
+//! SIGTERM as well; nothing is ever ended by name.
+
+use std::collections::BTreeMap;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use std::os::unix::process::CommandExt;
+
+/// How long a process may take to end after it was asked.
+const PATIENCE: Duration = Duration::from_secs(15);
+const POLL: Duration = Duration::from_millis(20);
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// Living processes and the signal that ends each. A process leaves the list before it is reaped, so that no id is stale.
+static LIVING: Mutex<BTreeMap<u32, Farewell>> = Mutex::new(BTreeMap::new());
+
+#[derive(Clone, Copy)]
+pub enum Farewell {
+    Interrupt,
+    Terminate,
+}
+
+/// A process in a group of its own, so that a Ctrl-C at the terminal reaches only us and we end it in order.
+pub struct Owned {
+    name: String,
+    pub child: Child,
+    farewell: Farewell,
+}
+
+impl Owned {
+    pub fn start(name: &str, command: &mut Command, farewell: Farewell) -> Result<Owned> {
+        stop_if_interrupted()?;
+        let child = command.process_group(0).spawn().with_context(|| format!("starting {name}"))?;
+        lock().insert(child.id(), farewell);
+        Ok(Owned { name: name.to_owned(), child, farewell })
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The exit status if it has already ended.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        let mut living = lock();
+        let status = self.child.try_wait()?;
+        if status.is_some() {
+            living.remove(&self.child.id());
+        }
+        Ok(status)
+    }
+
+    /// Polls `ready` until it gives something, the process has ended, or the time is over.
+    pub fn wait_until<T>(&mut self, within: Duration, mut ready: impl FnMut() -> Option<T>) -> Result<T> {
+        let deadline = Instant::now() + within;
+        loop {
+            stop_if_interrupted()?;
+            if let Some(found) = ready() {
+                return Ok(found);
+            }
+            if let Some(status) = self.ended()? {
+                bail!("{} ended before it was ready ({status})", self.name);
+            }
+            if Instant::now() > deadline {
+                bail!("{} was not ready within {} s", self.name, within.as_secs());
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    fn end(&mut self) -> Result<()> {
+        if self.ended()?.is_some() {
+            return Ok(());
+        }
+        drop(self.child.stdin.take());
+        signal(self.child.id(), self.farewell);
+        let deadline = Instant::now() + PATIENCE;
+        while self.ended()?.is_none() {
+            if Instant::now() > deadline {
+                eprintln!("{} did not end when asked; killing it", self.name);
+                lock().remove(&self.child.id());
+                self.child.kill()?;
+                self.child.wait()?;
+                return Ok(());
+            }
+            std::thread::sleep(POLL);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            eprintln!("ending {}: {error:#}", self.name);
+        }
+    }
+}
+
+pub fn stop_if_interrupted() -> Result<()> {
+    if INTERRUPTED.load(Ordering::SeqCst) {
+        bail!("interrupted; everything that was started has been ended");
+    }
+    Ok(())
+}
+
+/// Waits for Ctrl-C or SIGTERM beside the measurement and asks all that live to end; whoever waits for one of them then
+/// sees its end and returns.
+pub fn watch_for_interrupts() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::spawn(move || {
+        let waited: Result<()> = runtime.block_on(async {
+            let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            Ok(())
+        });
+        if waited.is_ok() {
+            INTERRUPTED.store(true, Ordering::SeqCst);
+            for (process, farewell) in lock().iter() {
+                signal(*process, *farewell);
+            }
+        }
+    });
+    Ok(())
+}
+
+fn lock() -> std::sync::MutexGuard<'static, BTreeMap<u32, Farewell>> {
+    LIVING.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The standard library can only kill; the shell's own `kill` is on every machine.
+fn signal(process: u32, farewell: Farewell) {
+    let name = match farewell {
+        Farewell::Interrupt => "-INT",
+        Farewell::Terminate => "-TERM",
+    };
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"kill "$0" "$1" 2>/dev/null"#, name, &process.to_string()]);
+    let _ = command.stdin(Stdio::null()).status();
+}
