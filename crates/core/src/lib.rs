@@ -5,3 +5,9 @@ pub mod fields;
 pub mod limits;
 pub mod refusal;
 pub mod request_id;
+
+pub mod build_info;
+pub mod logs;
+pub mod metrics;
+pub mod admin;
+pub mod shutdown;

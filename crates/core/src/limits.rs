@@ -126,6 +126,25 @@ pub const SITE_POLL: Duration = Duration::from_secs(60);
 pub const DRAIN_DELAY: Duration = Duration::from_secs(5);
 /// What is still running then is ended.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
+/// After the deadline: time to write refusals, and to write out the log.
+pub const LAST_WORDS: Duration = Duration::from_secs(1);
+
+// ---- operations
+
+/// Series of one family of metrics: the endpoints of some hundred roles.
+pub const METRIC_SERIES: usize = 4096;
+/// Histograms of one family: each is twenty lines of every scrape.
+pub const METRIC_HISTOGRAMS: usize = 512;
+/// Bytes of log lines that wait for the log's reader: some ten thousand lines.
+pub const LOG_QUEUE: usize = 4 * MIB;
+/// Bytes of a line for which a thread keeps its memory.
+pub const LOG_LINE: usize = 16 * KIB;
+/// The log's writer rests this long between two writes, so that one carries many lines.
+pub const LOG_PAUSE: Duration = Duration::from_millis(5);
+/// Connections to the admin listener: a scraper, a console and a few people.
+pub const ADMIN_CONNECTIONS: usize = 64;
+/// After accepting failed (no descriptors left): no busy loop.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 // ---- relations
 

@@ -1,0 +1,68 @@
+//! What operators and their tools ask a program: /healthz, /readyz, /metrics and /status, read-only, on
+//! loopback (SPEC G-04, O-03); what changes anything goes over a Unix socket. Never reachable through a
+//! listener for clients, and never a secret in an answer.
+
+mod listener;
+mod pages;
+mod readiness;
+mod reload;
+mod unix_socket;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+pub use listener::{AdminError, AdminListener};
+pub use readiness::Readiness;
+pub use reload::{ReloadRequest, ReloadRequests, ReloadTrigger, reload_channel};
+
+use crate::logs::Logs;
+use crate::metrics::Registry;
+
+type Status = dyn Fn() -> Value + Send + Sync;
+
+/// Everything that the pages show; clones are the same.
+#[derive(Clone)]
+pub struct Admin {
+    readiness: Readiness,
+    metrics: Registry,
+    status: Arc<Status>,
+}
+
+impl Admin {
+    /// `status` is asked for at each request and must not wait for anything.
+    pub fn new(readiness: Readiness, metrics: Registry, status: impl Fn() -> Value + Send + Sync + 'static) -> Self {
+        Self { readiness, metrics, status: Arc::new(status) }
+    }
+
+    /// Opens the read-only pages on a loopback address; any other is refused.
+    pub async fn listen(&self, address: SocketAddr) -> Result<AdminListener, AdminError> {
+        if !address.ip().is_loopback() {
+            return Err(AdminError::NotLoopback { address });
+        }
+        listener::open_tcp(address, pages::all(self)).await
+    }
+
+    /// Opens /healthz and /readyz, and nothing else, on any address.
+    pub async fn listen_health(&self, address: SocketAddr) -> Result<AdminListener, AdminError> {
+        listener::open_tcp(address, pages::health(self)).await
+    }
+
+    /// Opens what changes something, and all pages, on a Unix socket that only its owner may use.
+    pub fn listen_unix(
+        &self,
+        path: &Path,
+        reload: ReloadTrigger,
+        logs: Option<Arc<Logs>>,
+    ) -> Result<AdminListener, AdminError> {
+        listener::open_unix(path, pages::all(self).merge(pages::changes(reload, logs)))
+    }
+}
+
+impl std::fmt::Debug for Admin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Admin").field("readiness", &self.readiness).finish_non_exhaustive()
+    }
+}

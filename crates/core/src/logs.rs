@@ -1,0 +1,170 @@
+//! Log lines on stderr: for people on a terminal, JSON otherwise, `cmtrace` on request (SPEC O-04). A line
+//! is put together in its thread and handed to one writer thread; who logs never waits for who reads, lines
+//! that find no room are dropped and counted. [`exchange`] is the cheap way for the one line per exchange.
+//! Never a secret, token or body.
+
+mod format;
+mod layer;
+mod line;
+mod queue;
+mod settings;
+mod timestamp;
+
+use std::cell::RefCell;
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
+
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{Layer, Registry, reload};
+
+pub use format::Format;
+pub use line::Line;
+pub use settings::{LevelError, LogError, LogSettings};
+
+use format::Style;
+use layer::LineLayer;
+use queue::Queue;
+
+use crate::limits;
+use crate::metrics::StaticCounter;
+
+/// Lines that found no room: `cmg_log_lines_dropped_total`.
+pub static DROPPED: StaticCounter = StaticCounter::new();
+
+/// The target of the one line per exchange; `exchange=off` in the level silences it.
+pub const EXCHANGE: &str = "exchange";
+
+static OUTPUT: OnceLock<Output> = OnceLock::new();
+
+/// What threads need to write a line.
+struct Output {
+    queue: Arc<Queue>,
+    style: AtomicU8,
+    colour: AtomicBool,
+    exchanges: AtomicBool,
+}
+
+/// Owner of the log: changes its level and format, and writes what is queued when dropped.
+#[derive(Debug)]
+pub struct Logs {
+    level: reload::Handle<Targets, Registry>,
+    from_environment: Option<String>,
+}
+
+impl Logs {
+    /// Starts logging. `CMG_LOG` stands above the configured level. Once per process.
+    pub fn start(settings: &LogSettings) -> Result<Self, LogError> {
+        let from_environment = std::env::var("CMG_LOG").ok().filter(|level| !level.trim().is_empty());
+        let level = from_environment.as_deref().unwrap_or(&settings.level);
+        let targets = settings::parse_level(level)?;
+        let queue = Arc::new(Queue::new(limits::LOG_QUEUE));
+        queue::start_writer(queue.clone(), std::io::stderr())?;
+        let output = Output {
+            queue,
+            style: AtomicU8::new(0),
+            colour: AtomicBool::new(std::io::stderr().is_terminal()),
+            exchanges: AtomicBool::new(takes_exchanges(&targets)),
+        };
+        OUTPUT.set(output).map_err(|_| LogError::StartedTwice)?;
+        let (filter, handle) = reload::Layer::new(targets);
+        let subscriber = Registry::default().with(LineLayer.with_filter(filter));
+        tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::StartedTwice)?;
+        install_panic_hook();
+        let logs = Self { level: handle, from_environment };
+        logs.set_format(settings.format);
+        Ok(logs)
+    }
+
+    /// Takes over format and level of a configuration, the level only if the environment names none.
+    pub fn apply(&self, settings: &LogSettings) -> Result<(), LevelError> {
+        self.set_format(settings.format);
+        match self.from_environment {
+            Some(_) => Ok(()),
+            None => self.set_level(&settings.level),
+        }
+    }
+
+    /// Changes the level at run time, for example to `info,h2=debug`.
+    pub fn set_level(&self, level: &str) -> Result<(), LevelError> {
+        let targets = settings::parse_level(level)?;
+        if let Some(output) = OUTPUT.get() {
+            output.exchanges.store(takes_exchanges(&targets), Relaxed);
+        }
+        // It fails only when the subscriber is gone, and the global one never goes.
+        let _ = self.level.reload(targets);
+        Ok(())
+    }
+
+    fn set_format(&self, format: Format) {
+        if let Some(output) = OUTPUT.get() {
+            output.style.store(format.style(output.colour.load(Relaxed)) as u8, Relaxed);
+        }
+    }
+
+    /// Waits until what was logged before is written, a second at most.
+    pub fn flush(&self) {
+        if let Some(output) = OUTPUT.get() {
+            output.queue.flush(limits::LAST_WORDS);
+        }
+    }
+}
+
+impl Drop for Logs {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+/// Writes the one line of an exchange: `logs::exchange(|line| { line.text("code", ..).number("status", ..); })`.
+/// It costs no allocation and no system call, and nothing at all when the level leaves it out.
+pub fn exchange(fields: impl FnOnce(&mut Line<'_>)) {
+    if let Some(output) = OUTPUT.get()
+        && output.exchanges.load(Relaxed)
+    {
+        output.write(Level::INFO, EXCHANGE, |line| {
+            line.message(format_args!("exchange"));
+            fields(line);
+        });
+    }
+}
+
+impl Output {
+    /// Puts a line together in this thread and queues it.
+    fn write(&self, level: Level, target: &str, fields: impl FnOnce(&mut Line<'_>)) {
+        thread_local!(static TEXT: RefCell<String> = const { RefCell::new(String::new()) });
+        TEXT.with(|text| {
+            // A value whose Display logs by itself would come here twice: its own line is left out.
+            let Ok(mut text) = text.try_borrow_mut() else { return DROPPED.increment() };
+            text.clear();
+            let style = Style::from_number(self.style.load(Relaxed));
+            let mut line = Line::begin(&mut text, style, SystemTime::now(), level, target);
+            fields(&mut line);
+            line.end();
+            if !self.queue.push(text.as_bytes()) {
+                DROPPED.increment();
+            }
+            if text.capacity() > limits::LOG_LINE {
+                *text = String::new();
+            }
+        });
+    }
+}
+
+fn takes_exchanges(targets: &Targets) -> bool {
+    targets.would_enable(EXCHANGE, &Level::INFO) && LevelFilter::INFO <= tracing::level_filters::STATIC_MAX_LEVEL
+}
+
+/// A panic is a log line with its place; its message only if it is fixed text, because a formatted one may
+/// hold input.
+fn install_panic_hook() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let why = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(message left out)");
+        tracing::error!(place, why, "panic");
+    }));
+}
