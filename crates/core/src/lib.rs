@@ -2,9 +2,12 @@
 
 pub mod configuration;
 pub mod fields;
+pub mod headers;
+pub mod http1;
 pub mod limits;
 pub mod refusal;
 pub mod request_id;
+pub mod request_target;
 
 pub mod build_info;
 pub mod logs;

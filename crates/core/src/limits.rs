@@ -19,6 +19,12 @@ pub const METHOD: usize = 32;
 pub const CHUNK_LINE: usize = 256;
 /// Bytes of a trailer section.
 pub const TRAILERS: usize = 8 * KIB;
+/// Fields that we add to a head, so that its list grows only once.
+pub const FIELDS_ADDED: usize = 8;
+/// Bytes of a reason phrase that we make from a role's.
+pub const REASON_PHRASE: usize = 128;
+/// Options in the Connection fields of one head: each is looked for among all fields.
+pub const CONNECTION_OPTIONS: usize = 32;
 /// TLS handshake and first request head together.
 pub const ESTABLISH: Duration = Duration::from_secs(10);
 /// Request head of a later request, from its first byte.
@@ -45,6 +51,10 @@ pub const HANDSHAKES: usize = 512;
 pub const REQUEST_BODY_CAP: u64 = 1024 * MIB as u64;
 /// Concurrent streams of an HTTP/2 client.
 pub const HTTP2_STREAMS: u32 = 100;
+/// Receive window of an HTTP/2 client's stream.
+pub const CLIENT_STREAM_WINDOW: u32 = 256 * KIB as u32;
+/// Receive window of an HTTP/2 client's connection: what one client can make us hold.
+pub const CLIENT_CONNECTION_WINDOW: u32 = MIB as u32;
 /// What a refused client should wait.
 pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -96,8 +106,10 @@ pub const WORKERS: usize = 64;
 
 // ---- roles
 
-/// TCP connect to a role.
+/// TCP connect to a role; as long again its TLS handshake.
 pub const ROLE_CONNECT: Duration = Duration::from_secs(5);
+/// The next address of a role is tried beside one that has not answered by now.
+pub const ROLE_NEXT_ADDRESS: Duration = Duration::from_millis(250);
 /// From the request to the head of a role's answer.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// The same for endpoints that wait.
@@ -112,11 +124,25 @@ pub const ROLE_MAX_HEAD: usize = 16 * 1000;
 pub const ROLE_IDLE_CONNECTIONS: usize = 128;
 /// An idle connection to a role is closed after this.
 pub const ROLE_IDLE: Duration = Duration::from_secs(60);
+/// An idle connection is given up this much earlier than its role said it would.
+pub const ROLE_IDLE_MARGIN: Duration = Duration::from_secs(1);
+/// Chunks of an answer below this are joined with those that have arrived behind them.
+pub const SMALL_CHUNK: usize = 4 * KIB;
 
 // ---- configuration
 
 /// Bytes of a site configuration.
 pub const SITE_CONFIGURATION: usize = 4 * MIB;
+/// Bytes of a publication: it travels in one message, and its version and the gRPC frame with it.
+pub const PUBLICATION: usize = TUNNEL_MESSAGE - KIB;
+/// Endpoints of one role: they are looked through one by one.
+pub const ROLE_ENDPOINTS: usize = 64;
+/// Roots and intermediates of a site.
+pub const TRUST_CERTIFICATES: usize = 256;
+/// Longest of the timeouts that a site may ask for.
+pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+/// Largest head that a role may ask for: above what the edge lets in, with our own fields.
+pub const ROLE_MAX_HEAD_CAP: usize = 128 * KIB;
 /// Between looks at the site's source.
 pub const SITE_POLL: Duration = Duration::from_secs(60);
 

@@ -1,0 +1,162 @@
+//! Takes the data of a body out of its framing, for requests and answers alike. Data is split off the read
+//! buffer and never copied; how much may come is the caller's to count. A body that breaks off is never taken
+//! for whole (SPEC G-21).
+
+use bytes::{Bytes, BytesMut};
+
+use super::answer::AnswerBody;
+use super::chunk::{take_chunk_end, take_chunk_size, take_trailers};
+use super::request::BodyLength;
+use crate::fields::Fields;
+use crate::headers;
+
+/// What [`BodyDecoder::take`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BodyPiece {
+    /// The next bytes; never empty.
+    Data(Bytes),
+    /// The buffer holds nothing more of this body; read on.
+    NeedMore,
+    /// The body is whole. Trailers that must not be trailers are already gone.
+    End(Fields),
+}
+
+/// Why a body cannot be read on. The connection must not be used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyFault {
+    #[error("a chunk does not begin with its size in hexadecimal digits and a line end")]
+    ChunkSize,
+    #[error("a chunk size has more than 16 digits")]
+    ChunkTooLarge,
+    #[error("a chunk extension holds a control byte or a bare line end")]
+    ChunkExtension,
+    #[error("a chunk size line with its extension is longer than 256 bytes")]
+    ChunkLineTooLong,
+    #[error("the data of a chunk is not followed by carriage return and line feed: its size is wrong")]
+    ChunkEnd,
+    #[error("the trailers are malformed: {0}")]
+    Trailer(&'static str),
+    #[error("the trailers are longer than 8192 bytes or more than 100")]
+    TrailersTooLarge,
+    #[error("Content-Length or Transfer-Encoding is among the trailers")]
+    FramingTrailer,
+    #[error("the connection ended before the body was whole")]
+    BrokenOff,
+}
+
+/// ```text
+/// Counted(n) --n bytes--> Done(ended)
+/// UntilClose --end of connection--> whole
+/// ChunkSize --size > 0--> ChunkData --size bytes--> ChunkEnd --CRLF--> ChunkSize
+///     \--size 0--> Trailers --empty line--> Done
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Counted(u64),
+    UntilClose,
+    ChunkSize,
+    ChunkData(u64),
+    ChunkEnd,
+    Trailers,
+    Done,
+}
+
+#[derive(Debug)]
+pub struct BodyDecoder {
+    state: State,
+    dropped_trailers: usize,
+}
+
+impl BodyDecoder {
+    pub fn for_request(length: BodyLength) -> Self {
+        Self::new(match length {
+            BodyLength::None => State::Done,
+            BodyLength::Known(length) => State::Counted(length),
+            BodyLength::Chunked => State::ChunkSize,
+        })
+    }
+
+    pub fn for_answer(body: AnswerBody) -> Self {
+        Self::new(match body {
+            AnswerBody::None => State::Done,
+            AnswerBody::Known(length) => State::Counted(length),
+            AnswerBody::Chunked => State::ChunkSize,
+            AnswerBody::UntilClose => State::UntilClose,
+        })
+    }
+
+    fn new(state: State) -> Self {
+        let state = if state == State::Counted(0) { State::Done } else { state };
+        Self { state, dropped_trailers: 0 }
+    }
+
+    /// The next piece, at most `at_most` bytes of data. After the end it is `End` again; after a fault the same
+    /// fault again.
+    pub fn take(&mut self, buffer: &mut BytesMut, at_most: usize) -> Result<BodyPiece, BodyFault> {
+        loop {
+            self.state = match self.state {
+                State::Counted(left) => {
+                    let Some(data) = split(buffer, left, at_most) else { return Ok(BodyPiece::NeedMore) };
+                    let left = left - data.len() as u64;
+                    self.state = if left == 0 { State::Done } else { State::Counted(left) };
+                    return Ok(BodyPiece::Data(data));
+                }
+                State::UntilClose => {
+                    return Ok(split(buffer, u64::MAX, at_most).map_or(BodyPiece::NeedMore, BodyPiece::Data));
+                }
+                State::ChunkSize => match take_chunk_size(buffer)? {
+                    None => return Ok(BodyPiece::NeedMore),
+                    Some(0) => State::Trailers,
+                    Some(size) => State::ChunkData(size),
+                },
+                State::ChunkData(left) => {
+                    let Some(data) = split(buffer, left, at_most) else { return Ok(BodyPiece::NeedMore) };
+                    let left = left - data.len() as u64;
+                    self.state = if left == 0 { State::ChunkEnd } else { State::ChunkData(left) };
+                    return Ok(BodyPiece::Data(data));
+                }
+                State::ChunkEnd => {
+                    if !take_chunk_end(buffer)? {
+                        return Ok(BodyPiece::NeedMore);
+                    }
+                    State::ChunkSize
+                }
+                State::Trailers => {
+                    let Some(mut trailers) = take_trailers(buffer)? else { return Ok(BodyPiece::NeedMore) };
+                    self.dropped_trailers = headers::clean_trailers(&mut trailers);
+                    self.state = State::Done;
+                    return Ok(BodyPiece::End(trailers));
+                }
+                State::Done => return Ok(BodyPiece::End(Fields::new())),
+            };
+        }
+    }
+
+    /// Whether nothing more of this body can come. With a known length this holds as soon as the last data was
+    /// taken, chunked only after `End` was.
+    pub fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// What it means that the connection has ended and the buffer is empty.
+    pub fn at_eof(&self) -> Result<(), BodyFault> {
+        match self.state {
+            State::Done | State::UntilClose => Ok(()),
+            _ => Err(BodyFault::BrokenOff),
+        }
+    }
+
+    /// Trailers that were left out because they must not be trailers.
+    pub fn dropped_trailers(&self) -> usize {
+        self.dropped_trailers
+    }
+}
+
+/// At least one byte, at most `left` and `at_most`.
+fn split(buffer: &mut BytesMut, left: u64, at_most: usize) -> Option<Bytes> {
+    let length = buffer.len().min(at_most).min(usize::try_from(left).unwrap_or(usize::MAX));
+    (length > 0).then(|| buffer.split_to(length).freeze())
+}
+
+#[cfg(test)]
+mod tests;
