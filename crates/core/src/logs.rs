@@ -17,7 +17,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use tracing::Level;
-use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry, reload};
@@ -46,7 +45,8 @@ struct Output {
     queue: Arc<Queue>,
     style: AtomicU8,
     colour: AtomicBool,
-    exchanges: AtomicBool,
+    /// How many levels, from error on, exchange lines are taken of.
+    exchanges: AtomicU8,
 }
 
 /// Owner of the log: changes its level and format, and writes what is queued when dropped.
@@ -68,7 +68,7 @@ impl Logs {
             queue,
             style: AtomicU8::new(0),
             colour: AtomicBool::new(std::io::stderr().is_terminal()),
-            exchanges: AtomicBool::new(takes_exchanges(&targets)),
+            exchanges: AtomicU8::new(exchange_levels(&targets)),
         };
         OUTPUT.set(output).map_err(|_| LogError::StartedTwice)?;
         let (filter, handle) = reload::Layer::new(targets);
@@ -93,7 +93,7 @@ impl Logs {
     pub fn set_level(&self, level: &str) -> Result<(), LevelError> {
         let targets = settings::parse_level(level)?;
         if let Some(output) = OUTPUT.get() {
-            output.exchanges.store(takes_exchanges(&targets), Relaxed);
+            output.exchanges.store(exchange_levels(&targets), Relaxed);
         }
         // It fails only when the subscriber is gone, and the global one never goes.
         let _ = self.level.reload(targets);
@@ -120,13 +120,13 @@ impl Drop for Logs {
     }
 }
 
-/// Writes the one line of an exchange: `logs::exchange(|line| { line.text("code", ..).number("status", ..); })`.
-/// It costs no allocation and no system call, and nothing at all when the level leaves it out.
-pub fn exchange(fields: impl FnOnce(&mut Line<'_>)) {
+/// Writes the one line of an exchange: `logs::exchange(Level::INFO, |line| { line.number("status", 200); })`.
+/// It costs no allocation and seldom a system call, and nothing at all when the level leaves it out.
+pub fn exchange(level: Level, fields: impl FnOnce(&mut Line<'_>)) {
     if let Some(output) = OUTPUT.get()
-        && output.exchanges.load(Relaxed)
+        && place(level) < output.exchanges.load(Relaxed)
     {
-        output.write(Level::INFO, EXCHANGE, |line| {
+        output.write(level, EXCHANGE, |line| {
             line.message(format_args!("exchange"));
             fields(line);
         });
@@ -155,8 +155,26 @@ impl Output {
     }
 }
 
-fn takes_exchanges(targets: &Targets) -> bool {
-    targets.would_enable(EXCHANGE, &Level::INFO) && LevelFilter::INFO <= tracing::level_filters::STATIC_MAX_LEVEL
+/// From error, 0, to trace, 4.
+const LEVELS: [Level; 5] = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
+
+fn place(level: Level) -> u8 {
+    LEVELS.iter().take_while(|other| **other != level).count() as u8
+}
+
+fn exchange_levels(targets: &Targets) -> u8 {
+    LEVELS.iter().take_while(|level| targets.would_enable(EXCHANGE, level)).count() as u8
+}
+
+/// What the writer says where lines are missing.
+fn dropped_line(count: u64) -> String {
+    let mut text = String::new();
+    let style = OUTPUT.get().map_or(Style::Json, |output| Style::from_number(output.style.load(Relaxed)));
+    let mut line = Line::begin(&mut text, style, SystemTime::now(), Level::WARN, module_path!());
+    line.message(format_args!("log lines were dropped here because the reader of the log was too slow"));
+    line.number("dropped", count);
+    line.end();
+    text
 }
 
 /// A panic is a log line with its place; its message only if it is fixed text, because a formatted one may
@@ -167,4 +185,18 @@ fn install_panic_hook() {
         let why = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(message left out)");
         tracing::error!(place, why, "panic");
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exchange_lines_have_their_own_level() {
+        let levels = |text| exchange_levels(&settings::parse_level(text).unwrap());
+        assert_eq!(levels("info"), place(Level::DEBUG));
+        assert_eq!(levels("info,exchange=off"), 0);
+        assert_eq!(levels("info,exchange=error"), place(Level::WARN));
+        assert_eq!(levels("trace"), 5);
+    }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::DROPPED;
+use super::{DROPPED, dropped_line};
 use crate::limits;
 
 pub struct Queue {
@@ -101,7 +101,7 @@ pub fn start_writer(queue: Arc<Queue>, mut to: impl Write + Send + 'static) -> i
             queue.take(&mut lines);
             let dropped = DROPPED.get();
             if dropped > told {
-                lines.extend_from_slice(format!("({} log lines were dropped here)\n", dropped - told).as_bytes());
+                lines.extend_from_slice(dropped_line(dropped - told).as_bytes());
                 told = dropped;
             }
             // Nobody is left to tell when the log itself cannot be written.
@@ -124,7 +124,7 @@ mod tests {
 
     impl Write for Channel {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.send(bytes.to_vec()).unwrap();
+            self.0.send(bytes.to_vec()).map_err(|_| io::ErrorKind::BrokenPipe)?;
             Ok(bytes.len())
         }
 
