@@ -29,12 +29,18 @@ pub struct Admin {
     readiness: Readiness,
     metrics: Registry,
     status: Arc<Status>,
+    own_pages: axum::Router,
 }
 
 impl Admin {
     /// `status` is asked for at each request and must not wait for anything.
     pub fn new(readiness: Readiness, metrics: Registry, status: impl Fn() -> Value + Send + Sync + 'static) -> Self {
-        Self { readiness, metrics, status: Arc::new(status) }
+        Self { readiness, metrics, status: Arc::new(status), own_pages: axum::Router::new() }
+    }
+
+    /// Adds pages of the program's own to the loopback listener and the Unix socket.
+    pub fn with_pages(self, pages: axum::Router) -> Self {
+        Self { own_pages: pages, ..self }
     }
 
     /// Opens the read-only pages on a loopback address; any other is refused.

@@ -21,9 +21,9 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry, reload};
 
-pub use format::Format;
+pub use crate::configuration::sections::{LogFormat, LogSettings};
 pub use line::Line;
-pub use settings::{LevelError, LogError, LogSettings};
+pub use settings::{LevelError, LogError, parse_level};
 
 use format::Style;
 use layer::LineLayer;
@@ -61,7 +61,7 @@ impl Logs {
     pub fn start(settings: &LogSettings) -> Result<Self, LogError> {
         let from_environment = std::env::var("CMG_LOG").ok().filter(|level| !level.trim().is_empty());
         let level = from_environment.as_deref().unwrap_or(&settings.level);
-        let targets = settings::parse_level(level)?;
+        let targets = parse_level(level)?;
         let queue = Arc::new(Queue::new(limits::LOG_QUEUE));
         queue::start_writer(queue.clone(), std::io::stderr())?;
         let output = Output {
@@ -91,7 +91,7 @@ impl Logs {
 
     /// Changes the level at run time, for example to `info,h2=debug`.
     pub fn set_level(&self, level: &str) -> Result<(), LevelError> {
-        let targets = settings::parse_level(level)?;
+        let targets = parse_level(level)?;
         if let Some(output) = OUTPUT.get() {
             output.exchanges.store(exchange_levels(&targets), Relaxed);
         }
@@ -100,9 +100,9 @@ impl Logs {
         Ok(())
     }
 
-    fn set_format(&self, format: Format) {
+    fn set_format(&self, format: LogFormat) {
         if let Some(output) = OUTPUT.get() {
-            output.style.store(format.style(output.colour.load(Relaxed)) as u8, Relaxed);
+            output.style.store(Style::of(format, output.colour.load(Relaxed)) as u8, Relaxed);
         }
     }
 
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn exchange_lines_have_their_own_level() {
-        let levels = |text| exchange_levels(&settings::parse_level(text).unwrap());
+        let levels = |text| exchange_levels(&parse_level(text).unwrap());
         assert_eq!(levels("info"), place(Level::DEBUG));
         assert_eq!(levels("info,exchange=off"), 0);
         assert_eq!(levels("info,exchange=error"), place(Level::WARN));

@@ -19,10 +19,10 @@ pub fn health(admin: &Admin) -> Router {
     Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).with_state(admin.clone())
 }
 
-/// All that is read-only.
+/// All that is read-only, and what the program adds.
 pub fn all(admin: &Admin) -> Router {
     let more = Router::new().route("/metrics", get(metrics)).route("/status", get(status)).with_state(admin.clone());
-    health(admin).merge(more)
+    health(admin).merge(more).merge(admin.own_pages.clone())
 }
 
 /// What changes something; for the Unix socket only.

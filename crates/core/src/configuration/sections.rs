@@ -87,12 +87,8 @@ pub fn log(root: &mut Table<'_>) -> LogSettings {
     root.table("log", |table| {
         let format = table.default("format", LogFormat::Auto);
         let level = table.default("level", "info".to_owned());
-        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&level) {
-            table.problem(
-                "level",
-                format!("{} is not a log level: {error}", level.print()),
-                "write error, warn, info, debug or trace, or directives such as \"info,cmg_core::tunnel=debug\"",
-            );
+        if let Err(error) = crate::logs::parse_level(&level) {
+            table.problem("level", format!("{} is not a log level", level.print()), error.instead());
         }
         LogSettings { format, level }
     })

@@ -1,40 +1,6 @@
-//! The three shapes of a line.
+//! The shapes of a line, and which of them a configuration asks for.
 
-/// What a configuration asks for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
-    /// For people on a terminal, JSON otherwise.
-    #[default]
-    Automatic,
-    Human,
-    Json,
-    /// As Microsoft's log viewers read it.
-    CmTrace,
-}
-
-impl Format {
-    pub const NAMES: [&'static str; 4] = ["auto", "human", "json", "cmtrace"];
-
-    /// Reads one of [`Format::NAMES`].
-    pub fn parse(name: &str) -> Option<Self> {
-        Some(match name {
-            "auto" => Format::Automatic,
-            "human" => Format::Human,
-            "json" => Format::Json,
-            "cmtrace" => Format::CmTrace,
-            _ => return None,
-        })
-    }
-
-    pub(super) fn style(self, on_terminal: bool) -> Style {
-        match (self, on_terminal) {
-            (Format::Human | Format::Automatic, true) => Style::Coloured,
-            (Format::Human, false) => Style::Human,
-            (Format::Json, _) | (Format::Automatic, false) => Style::Json,
-            (Format::CmTrace, _) => Style::CmTrace,
-        }
-    }
-}
+use crate::configuration::sections::LogFormat;
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +13,15 @@ pub enum Style {
 }
 
 impl Style {
+    pub fn of(format: LogFormat, on_terminal: bool) -> Self {
+        match (format, on_terminal) {
+            (LogFormat::Human | LogFormat::Auto, true) => Style::Coloured,
+            (LogFormat::Human, false) => Style::Human,
+            (LogFormat::Json, _) | (LogFormat::Auto, false) => Style::Json,
+            (LogFormat::CmTrace, _) => Style::CmTrace,
+        }
+    }
+
     pub fn from_number(number: u8) -> Self {
         match number {
             1 => Style::Human,
@@ -62,14 +37,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_is_read_and_every_style_survives_its_number() {
-        for name in Format::NAMES {
-            let format = Format::parse(name).unwrap();
+    fn every_style_survives_its_number() {
+        for format in [LogFormat::Auto, LogFormat::Human, LogFormat::Json, LogFormat::CmTrace] {
             for on_terminal in [false, true] {
-                let style = format.style(on_terminal);
+                let style = Style::of(format, on_terminal);
                 assert_eq!(Style::from_number(style as u8), style);
             }
         }
-        assert_eq!(Format::parse("xml"), None);
     }
 }

@@ -1,21 +1,15 @@
-//! What a configuration says about the log, and how a level is read.
+//! How a level is read, and what can be wrong with the log's settings.
 
 use std::io;
 
 use tracing_subscriber::filter::Targets;
 
-use super::Format;
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogSettings {
-    /// A level, or levels per target: `info,h2=debug`.
-    pub level: String,
-    pub format: Format,
-}
+use crate::configuration::sections::{LogFormat, LogSettings};
 
 impl Default for LogSettings {
+    /// Until a configuration is read.
     fn default() -> Self {
-        Self { level: "info".to_owned(), format: Format::Automatic }
+        Self { level: "info".to_owned(), format: LogFormat::Auto }
     }
 }
 
@@ -30,11 +24,18 @@ pub enum LogError {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{text:?} is not a log level: write off, error, warn, info, debug or trace, or levels per target such as info,h2=debug"
-)]
+#[error("{text:?} is not a log level: {}", Self::INSTEAD)]
 pub struct LevelError {
     text: String,
+}
+
+impl LevelError {
+    const INSTEAD: &str = "write off, error, warn, info, debug or trace, or levels per target such as info,h2=debug";
+
+    /// What to write instead.
+    pub const fn instead(&self) -> &'static str {
+        Self::INSTEAD
+    }
 }
 
 /// Reads a level; a word that is no level is refused, not taken for a target's name.

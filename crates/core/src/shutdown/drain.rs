@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::{ExitCode, Tasks};
 use crate::admin::Readiness;
+use crate::configuration::sections::DrainSettings;
 use crate::limits;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,12 @@ pub struct Drain {
 impl Default for Drain {
     fn default() -> Self {
         Self { delay: limits::DRAIN_DELAY, deadline: limits::DRAIN_DEADLINE }
+    }
+}
+
+impl From<DrainSettings> for Drain {
+    fn from(settings: DrainSettings) -> Self {
+        Self { delay: settings.delay, deadline: settings.deadline }
     }
 }
 
