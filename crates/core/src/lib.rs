@@ -8,6 +8,7 @@ pub mod limits;
 pub mod refusal;
 pub mod request_id;
 pub mod request_target;
+pub mod tls;
 
 pub mod build_info;
 pub mod logs;

@@ -155,6 +155,31 @@ pub const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
 /// After the deadline: time to write refusals, and to write out the log.
 pub const LAST_WORDS: Duration = Duration::from_secs(1);
 
+// ---- TLS
+
+/// One read from a socket: larger ones measured no better.
+pub const TLS_READ: usize = 64 * KIB;
+/// Writes below this share a record; larger ones are encrypted straight away.
+pub const TLS_GATHER_BELOW: usize = 4 * KIB;
+/// Plaintext of one record.
+pub const TLS_RECORD: usize = 16 * KIB;
+/// So many queued bytes go to the socket without waiting for a flush.
+pub const TLS_WRITE_AT: usize = 64 * KIB;
+/// Queued bytes of a connection whose peer does not read: the writer waits.
+pub const TLS_QUEUE: usize = 256 * KIB;
+/// Buffers of each kind that a worker keeps for its connections.
+pub const TLS_STOCK: usize = 32;
+/// Tickets per TLS 1.3 handshake: a client with two connections finds one for each.
+pub const TLS_TICKETS: usize = 2;
+/// Bits of an RSA key.
+pub const RSA_BITS: usize = 2048;
+/// Bytes of a PEM file: some hundred certificates.
+pub const PEM_FILE: usize = MIB;
+/// Characters of a certificate's subject in logs and fields.
+pub const SUBJECT_TEXT: usize = 256;
+/// Characters of a site's or a connection point's name in a tunnel identity.
+pub const IDENTITY_NAME: usize = 64;
+
 // ---- operations
 
 /// Series of one family of metrics: the endpoints of some hundred roles.
@@ -180,3 +205,4 @@ const _: () =
 const _: () = assert!(REQUEST_TARGET < REQUEST_HEAD && REQUEST_HEAD < TUNNEL_MESSAGE, "a head fits into one message");
 const _: () = assert!(ANSWER_HEAD + TUNNEL_CHUNK < TUNNEL_MESSAGE, "head and first chunk fit into one message");
 const _: () = assert!(3 * HEARTBEAT.as_secs() <= HEARTBEAT_SILENCE.as_secs(), "two heartbeats may be lost");
+const _: () = assert!(TLS_GATHER_BELOW <= TLS_RECORD && TLS_RECORD <= TLS_WRITE_AT && TLS_WRITE_AT < TLS_QUEUE);
