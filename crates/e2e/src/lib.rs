@@ -1,1 +1,8 @@
-//! x
+//! Starts the three programs as real processes on real sockets, with certificates made on the spot, and
+//! watches them: for the end-to-end tests and for `cargo xtask demo`. Sees no code of the programs.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod fault_proxy;
+pub mod pki;
+pub mod program;
+pub mod raw_client;

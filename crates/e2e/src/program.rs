@@ -1,0 +1,163 @@
+//! A program as a process: started with its output captured, ready when it says so in one line of JSON on
+//! standard output, killed when its handle is dropped. Its log is a file that a failing test shows.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+/// A program that has not said that it is ready by then never will.
+const READY: Duration = Duration::from_secs(30);
+/// How much of a log is shown when something fails.
+const SHOWN_LINES: usize = 60;
+
+pub struct Program {
+    /// What it is called in messages, such as `gateway-1`.
+    pub name: String,
+    /// The first line that it printed.
+    pub ready: Value,
+    /// Everything that it wrote on standard error.
+    pub log: PathBuf,
+    child: Child,
+}
+
+/// How to start a program.
+pub struct Start<'a> {
+    pub name: &'a str,
+    pub binary: &'a Path,
+    pub arguments: &'a [&'a str],
+    pub environment: &'a [(&'a str, &'a str)],
+    /// Where its log goes.
+    pub folder: &'a Path,
+}
+
+impl Program {
+    /// Starts a program and waits until it says that it is ready.
+    pub async fn start(start: Start<'_>) -> Result<Self> {
+        let Start { name, binary, arguments, environment, folder } = start;
+        let log = folder.join(format!("{name}.log"));
+        let stderr = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        let mut child = Command::new(binary)
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .spawn()
+            .with_context(|| {
+                format!("cannot start {}; build it with `cargo build --workspace --bins`", binary.display())
+            })?;
+        let stdout = child.stdout.take().context("a program without standard output")?;
+        let said = first_line(stdout, folder.join(format!("{name}.out")));
+        let mut program = Self { name: name.to_owned(), ready: Value::Null, log, child };
+        let line = match tokio::time::timeout(READY, said).await {
+            Ok(Ok(line)) => line,
+            Ok(Err(_)) => bail!("{name} ended before it was ready{}", program.last_words()),
+            Err(_) => bail!("{name} was not ready within {} s{}", READY.as_secs(), program.last_words()),
+        };
+        program.ready = serde_json::from_str(&line).with_context(|| format!("{name} said {line:?} instead of JSON"))?;
+        ensure!(program.ready["ready"] == true, "{name} is not ready: {line}");
+        Ok(program)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The address under this key of the ready line: a text, or the first of a list.
+    pub fn address(&self, key: &str) -> Result<std::net::SocketAddr> {
+        let value = &self.ready[key];
+        let text = value.as_str().or_else(|| value[0].as_str());
+        let text = text.with_context(|| format!("{} told no address {key:?}: {}", self.name, self.ready))?;
+        text.parse().with_context(|| format!("{} told {text:?} as {key:?}", self.name))
+    }
+
+    pub fn log_text(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// The end of the log, to be appended to a message.
+    pub fn last_words(&self) -> String {
+        let text = self.log_text();
+        let lines: Vec<_> = text.lines().collect();
+        let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
+        format!("\n--- end of {}:\n{}\n---", self.log.display(), shown.join("\n"))
+    }
+
+    /// Sends a signal by name, such as `TERM`.
+    pub fn signal(&self, signal: &str) -> Result<()> {
+        let command = format!("kill -{signal} {}", self.pid());
+        let status = Command::new("sh").args(["-c", &command]).status().context("cannot run sh")?;
+        ensure!(status.success(), "cannot send {signal} to {}", self.name);
+        Ok(())
+    }
+
+    /// Ends the program without warning.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn wait(&mut self, deadline: Duration) -> Result<ExitStatus> {
+        let mut look = tokio::time::interval(Duration::from_millis(10));
+        let ended = async {
+            loop {
+                look.tick().await;
+                if let Some(status) = self.child.try_wait()? {
+                    return Ok::<_, anyhow::Error>(status);
+                }
+            }
+        };
+        match tokio::time::timeout(deadline, ended).await {
+            Ok(status) => status,
+            Err(_) => bail!("{} did not end within {} s{}", self.name, deadline.as_secs(), self.last_words()),
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+        if thread::panicking() {
+            eprintln!("{}", self.last_words());
+        }
+    }
+}
+
+/// Hands over the first line of a program's output, and keeps the rest in a file so that its pipe never fills.
+fn first_line(stdout: std::process::ChildStdout, path: PathBuf) -> oneshot::Receiver<String> {
+    let (sender, receiver) = oneshot::channel();
+    thread::spawn(move || {
+        let mut sender = Some(sender);
+        let mut file = File::create(path).ok();
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if let Some(file) = &mut file {
+                let _ = writeln!(file, "{line}");
+            }
+            if let Some(sender) = sender.take() {
+                let _ = sender.send(line);
+            }
+        }
+    });
+    receiver
+}
+
+/// The folder of the binaries: beside the running test or command.
+pub fn binaries() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("this program does not know where it is")?;
+    let folder = own.parent().context("this program is in no folder")?;
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
+    Ok(folder.to_owned())
+}
