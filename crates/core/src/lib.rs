@@ -8,7 +8,15 @@ pub mod limits;
 pub mod refusal;
 pub mod request_id;
 pub mod request_target;
+pub mod site;
+pub mod routes;
+pub mod url_mapping;
 pub mod tls;
+pub mod tunnel;
+
+pub mod site_role;
+
+pub mod worker;
 
 pub mod build_info;
 pub mod logs;

@@ -137,6 +137,8 @@ pub const SITE_CONFIGURATION: usize = 4 * MIB;
 pub const PUBLICATION: usize = TUNNEL_MESSAGE - KIB;
 /// Endpoints of one role: they are looked through one by one.
 pub const ROLE_ENDPOINTS: usize = 64;
+/// Bytes of an endpoint's name: it is a metric label and a column of every log.
+pub const ENDPOINT_NAME: usize = 64;
 /// Roots and intermediates of a site.
 pub const TRUST_CERTIFICATES: usize = 256;
 /// Longest of the timeouts that a site may ask for.

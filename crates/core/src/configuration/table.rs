@@ -87,7 +87,7 @@ impl<'a> Table<'a> {
         let value = read(&mut self);
         let asked = |name: &str| self.asked.contains(&name) || self.retired.contains(&name);
         for (name, entry) in self.branch.iter().filter(|(name, _)| !asked(name)) {
-            let problem = self.problem_at(entry.key_place.clone(), name, Fault::new("unknown key", ""));
+            let problem = self.as_problem(entry.key_place.clone(), name, Fault::new("unknown key", ""));
             let near = nearest(name, self.asked.iter().copied()).map(str::to_owned);
             let unknown = Unknown { problem, name: name.clone(), near, siblings: self.asked.clone() };
             self.reader.unknown.borrow_mut().push(unknown);
@@ -231,6 +231,22 @@ impl<'a> Table<'a> {
         self.problem_with(place, name, fault);
     }
 
+    /// Blames one element of a list, counted from 0.
+    pub fn element_fault(&self, name: &str, index: usize, fault: Fault) {
+        let node = self.branch.get(name).map(|entry| &entry.node);
+        let element = node.and_then(|node| match &node.content {
+            Content::List(nodes) => nodes.get(index),
+            _ => Some(node),
+        });
+        let place = element.or(node).map_or_else(|| self.place.clone(), |node| node.place.clone());
+        self.problem_with(place, name, fault);
+    }
+
+    /// Reports a problem at a place that was kept from reading: with what several tables have together.
+    pub fn problem_at(&self, place: &Place, name: &str, message: impl Into<String>, instead: impl Into<String>) {
+        self.problem_with(place.clone(), name, Fault::new(message, instead));
+    }
+
     /// Where the table begins: for a problem that is found after reading.
     pub fn place(&self) -> Place {
         self.place.clone()
@@ -330,23 +346,31 @@ impl<'a> Table<'a> {
     }
 
     fn key_of(&self, name: &str) -> String {
-        if self.key.is_empty() { name.to_owned() } else { format!("{}.{name}", self.key) }
+        join(&self.key, name)
     }
 
     fn pattern_of(&self, name: &str) -> String {
-        if self.pattern.is_empty() { name.to_owned() } else { format!("{}.{name}", self.pattern) }
+        join(&self.pattern, name)
     }
 
     fn problem_with(&self, place: Place, name: &str, fault: Fault) {
         if !self.silent {
-            let problem = self.problem_at(place, name, fault);
+            let problem = self.as_problem(place, name, fault);
             self.reader.problems.borrow_mut().push(problem);
         }
     }
 
-    fn problem_at(&self, place: Place, name: &str, fault: Fault) -> Problem {
+    fn as_problem(&self, place: Place, name: &str, fault: Fault) -> Problem {
         let place = fault.place.unwrap_or(place);
         let key = self.key_of(name);
         Problem { place, key, message: fault.message, instead: fault.instead, kind: fault.kind }
+    }
+}
+
+/// An empty name stands for the table itself.
+fn join(table: &str, name: &str) -> String {
+    match (table, name) {
+        ("", only) | (only, "") => only.to_owned(),
+        (table, name) => format!("{table}.{name}"),
     }
 }

@@ -5,7 +5,7 @@ mod numbers;
 mod places;
 
 pub use numbers::ByteSize;
-pub use places::HostPort;
+pub use places::{HostName, HostPort};
 
 use super::problem::{Place, ProblemKind};
 use super::tree::{Content, Node};
@@ -42,10 +42,20 @@ pub trait Value: Sized {
     /// As `check --print` shows it, in the syntax of the file.
     fn print(&self) -> String;
 
+    /// Reads a number that fits; none for types that are not written as numbers.
+    fn from_number(_: u64) -> Option<Result<Self, Fault>> {
+        None
+    }
+
     /// Reads a node; types that are not written as strings say how themselves.
     fn from_node(node: &Node, base: Option<&Path>) -> Result<Self, Vec<Fault>> {
         match &node.content {
             Content::String(text) | Content::Raw(text) => Self::from_text(text, base).map_err(|fault| vec![fault]),
+            Content::Integer { digits, radix } => {
+                let number = u64::from_str_radix(digits, *radix).ok();
+                let value = number.and_then(Self::from_number).unwrap_or_else(|| Err(expected::<Self>("a number")));
+                value.map_err(|fault| vec![fault])
+            }
             other => Err(vec![expected::<Self>(other.kind())]),
         }
     }

@@ -73,6 +73,53 @@ impl Value for HostPort {
     }
 }
 
+/// A DNS name or an IP address, in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostName(String);
+
+impl HostName {
+    pub fn parse(text: &str) -> Option<Self> {
+        rustls::pki_types::ServerName::try_from(text).is_ok().then(|| Self(text.to_ascii_lowercase()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// As rustls takes it.
+    pub fn server_name(&self) -> rustls::pki_types::ServerName<'static> {
+        let name = rustls::pki_types::ServerName::try_from(self.0.clone());
+        name.expect("the only constructor accepts what is a server name, and case does not matter")
+    }
+}
+
+impl std::fmt::Display for HostName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Value for HostName {
+    fn kind() -> String {
+        "name".to_owned()
+    }
+    fn example() -> String {
+        "\"gateway.example.net\"".to_owned()
+    }
+    fn from_text(text: &str, _: Option<&Path>) -> Result<Self, Fault> {
+        Self::parse(text).ok_or_else(|| {
+            let instead = format!(
+                "write a DNS name or an IP address, without scheme, port or path, for example {}",
+                Self::example()
+            );
+            Fault::new(format!("{} is not a name", quoted(text)), instead)
+        })
+    }
+    fn print(&self) -> String {
+        format!("\"{self}\"")
+    }
+}
+
 impl Value for PathBuf {
     fn kind() -> String {
         "path".to_owned()

@@ -1,0 +1,185 @@
+//! What a gateway's own file lets a site publish. Judges a publication whole: one thing too many refuses all
+//! of it, with every reason. What nobody allowed is refused.
+
+use super::endpoint::{Authentication, ExternalPath};
+use super::names::{RoleId, SiteCode};
+use super::overlap::{inside, overlapping};
+use super::publication::Publication;
+use crate::configuration::{Fault, Value};
+use std::path::Path;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SitePermissions {
+    pub site: SiteCode,
+    pub connection_points: Vec<AllowedConnectionPoint>,
+    pub roles: Vec<RoleRange>,
+    /// External prefixes that custom endpoints may claim, and what lies below them.
+    pub prefixes: Vec<ExternalPrefix>,
+    /// False where the handshake already refuses clients without a certificate.
+    pub anonymous: bool,
+}
+
+/// A connection point that may attach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllowedConnectionPoint {
+    pub name: String,
+    pub id: ConnectionId,
+}
+
+/// 128 random bits in lower-case hex, made when a connection point is enrolled.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionId(String);
+
+impl ConnectionId {
+    pub fn parse(text: &str) -> Option<Self> {
+        let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        (text.len() == 32 && text.bytes().all(hex)).then(|| Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Value for ConnectionId {
+    fn kind() -> String {
+        "connection id".to_owned()
+    }
+    fn example() -> String {
+        "\"0123456789abcdef0123456789abcdef\"".to_owned()
+    }
+    fn from_text(text: &str, _: Option<&Path>) -> Result<Self, Fault> {
+        let instead =
+            "copy the 32 lower-case hex digits from the end of the SAN URI in the connection point's certificate";
+        Self::parse(text).ok_or_else(|| Fault::new(format!("{text:?} is not a connection id"), instead))
+    }
+    fn print(&self) -> String {
+        format!("\"{}\"", self.0)
+    }
+}
+
+/// Role ids from the first to the last, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoleRange {
+    pub first: RoleId,
+    pub last: RoleId,
+}
+
+impl Value for RoleRange {
+    fn kind() -> String {
+        "role id or range".to_owned()
+    }
+    fn example() -> String {
+        "72057594037927941 or \"8-99\"".to_owned()
+    }
+    fn from_text(text: &str, _: Option<&Path>) -> Result<Self, Fault> {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let ids = (RoleId::from_digits(first.trim().as_bytes()), RoleId::from_digits(last.trim().as_bytes()));
+        match ids {
+            (Some(first), Some(last)) if first <= last => Ok(Self { first, last }),
+            (Some(_), Some(_)) => {
+                Err(Fault::new(format!("{text:?} begins above its end"), "write the lower role id first"))
+            }
+            _ => Err(Fault::new(
+                format!("{text:?} is not a role id or range"),
+                format!("write for example {}", Self::example()),
+            )),
+        }
+    }
+    fn from_number(number: u64) -> Option<Result<Self, Fault>> {
+        Some(Ok(Self { first: RoleId(number), last: RoleId(number) }))
+    }
+    fn print(&self) -> String {
+        if self.first == self.last { self.first.to_string() } else { format!("\"{}-{}\"", self.first, self.last) }
+    }
+}
+
+/// An external prefix, beginning and ending with a slash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalPrefix(String);
+
+impl ExternalPrefix {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Value for ExternalPrefix {
+    fn kind() -> String {
+        "path".to_owned()
+    }
+    fn example() -> String {
+        "\"/bench/\"".to_owned()
+    }
+    fn from_text(text: &str, _: Option<&Path>) -> Result<Self, Fault> {
+        let instead = "write for example \"/bench/\"";
+        match ExternalPath::parse(text) {
+            Ok(ExternalPath::Prefix(prefix)) => Ok(Self(prefix)),
+            Ok(ExternalPath::BehindRole(_)) => {
+                Err(Fault::new(format!("{text:?} must begin and end with a slash"), instead))
+            }
+            Err(message) => Err(Fault::new(format!("{text:?} {message}"), instead)),
+        }
+    }
+    fn print(&self) -> String {
+        format!("{:?}", self.0)
+    }
+}
+
+impl SitePermissions {
+    /// Whether a connection point with this identity may attach for this site.
+    pub fn allows_connection_point(&self, name: &str, id: &str) -> bool {
+        self.connection_points.iter().any(|allowed| allowed.name == name && allowed.id.as_str() == id)
+    }
+
+    /// Every reason to refuse a publication.
+    pub fn judge(&self, publication: &Publication) -> Result<(), Vec<String>> {
+        let mut reasons = Vec::new();
+        let site = &publication.site;
+        if *site != self.site {
+            reasons.push(format!("a connection point of site {} published for site {site}", self.site));
+        }
+        for role in &publication.roles {
+            if !self.roles.iter().any(|range| (range.first..=range.last).contains(&role.id)) {
+                reasons.push(format!("role id {} is not among those that the gateway allows site {site}", role.id));
+            }
+        }
+        for claim in publication.claims() {
+            let endpoint = claim.endpoint;
+            if let ExternalPath::Prefix(prefix) = &endpoint.external_path {
+                if !self.prefixes.iter().any(|allowed| inside(prefix, allowed.as_str())) {
+                    reasons.push(format!("the path {prefix} is not among those that the gateway allows site {site}"));
+                }
+            }
+            if endpoint.authentication == Authentication::Anonymous && !self.anonymous {
+                reasons.push(format!(
+                    "endpoint {} of role {} is anonymous, but the gateway has unauthenticated = \"abort\"",
+                    endpoint.name, claim.role
+                ));
+            }
+        }
+        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+    }
+}
+
+/// Says where a publication claims what another site has already. A publication of the same site is replaced
+/// and does not count.
+pub fn overlaps<'a>(
+    publication: &Publication,
+    others: impl IntoIterator<Item = &'a Publication>,
+) -> Result<(), Vec<String>> {
+    let mut reasons = Vec::new();
+    for other in others.into_iter().filter(|other| other.site != publication.site) {
+        for role in &publication.roles {
+            if other.roles.iter().any(|taken| taken.id == role.id) {
+                reasons.push(format!("role id {} is already published by site {}", role.id, other.site));
+            }
+        }
+        for claim in publication.claims() {
+            let taken = other.claims().filter(|taken| taken.role != claim.role);
+            let clashes = taken.filter_map(|taken| overlapping(claim, taken));
+            reasons.extend(clashes.map(|clash| format!("{clash}, which site {} publishes already", other.site)));
+        }
+    }
+    if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+}
