@@ -17,7 +17,7 @@ pub use origin::{Override, Overrides};
 pub use problem::{Place, Problem, ProblemKind, Problems};
 pub use record::{KnownKey, Reading, Setting};
 pub use table::Table;
-pub use value::{ByteSize, Fault, HostPort, Secret, Value, by_name, list_names};
+pub use value::{ByteSize, Fault, HostName, HostPort, Secret, Value, by_name, list_names};
 
 
 #[cfg(test)]
