@@ -49,6 +49,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Fails if the checked-in file is out of date.
+pub fn check() -> Result<()> {
+    run(&Arguments { check: true })
+}
+
 fn generate(root: &Path) -> Result<String> {
     let descriptors = protox::compile([root.join(PROTO_FILE)], [root.join(PROTO_FOLDER)])
         .map_err(|error| anyhow::anyhow!("{PROTO_FILE} does not compile: {error:?}"))?;

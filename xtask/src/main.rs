@@ -1,7 +1,11 @@
 //! The project's own commands: `cargo xtask <command>`. What a developer or the CI runs is here and nowhere else.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod ci;
 mod codegen;
 mod root;
+mod run;
+mod testing;
 mod tidy;
 
 use std::process::ExitCode;
@@ -19,6 +23,10 @@ struct Arguments {
 enum Command {
     /// Generate crates/core/src/tunnel/generated.rs from the proto file; no protoc needed
     Codegen(codegen::Arguments),
+    /// Run every test; installs or names what the tests need
+    Test(testing::Arguments),
+    /// Everything that a change must pass
+    Ci,
     /// Check the rules of this code base that no compiler checks
     Tidy,
 }
@@ -26,6 +34,8 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Codegen(arguments) => codegen::run(&arguments),
+        Command::Test(arguments) => testing::run(&arguments),
+        Command::Ci => ci::run(),
         Command::Tidy => tidy::run(),
     };
     match outcome {

@@ -15,28 +15,34 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(20);
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-/// Living processes and the signal that ends each. A process leaves the list before it is reaped, so that no id is stale.
-static LIVING: Mutex<BTreeMap<u32, Farewell>> = Mutex::new(BTreeMap::new());
+/// Living processes. One leaves the list under the same lock that reaps it, so that no id in it is stale.
+static LIVING: Mutex<BTreeMap<u32, Living>> = Mutex::new(BTreeMap::new());
 
+/// The signal that a process ends by.
 #[derive(Clone, Copy)]
 pub enum Farewell {
     Interrupt,
     Terminate,
 }
 
+/// Asked once: a second signal would make some programs skip their own cleaning up.
+struct Living {
+    farewell: Farewell,
+    asked: bool,
+}
+
 /// A process in a group of its own, so that a Ctrl-C at the terminal reaches only us and we end it in order.
 pub struct Owned {
     name: String,
     pub child: Child,
-    farewell: Farewell,
 }
 
 impl Owned {
     pub fn start(name: &str, command: &mut Command, farewell: Farewell) -> Result<Owned> {
         stop_if_interrupted()?;
         let child = command.process_group(0).spawn().with_context(|| format!("starting {name}"))?;
-        lock().insert(child.id(), farewell);
-        Ok(Owned { name: name.to_owned(), child, farewell })
+        lock().insert(child.id(), Living { farewell, asked: false });
+        Ok(Owned { name: name.to_owned(), child })
     }
 
     pub fn id(&self) -> u32 {
@@ -76,7 +82,9 @@ impl Owned {
             return Ok(());
         }
         drop(self.child.stdin.take());
-        signal(self.child.id(), self.farewell);
+        if let Some(living) = lock().get_mut(&self.child.id()) {
+            living.ask(self.child.id());
+        }
         let deadline = Instant::now() + PATIENCE;
         while self.ended()?.is_none() {
             if Instant::now() > deadline {
@@ -122,25 +130,30 @@ pub fn watch_for_interrupts() -> Result<()> {
         });
         if waited.is_ok() {
             INTERRUPTED.store(true, Ordering::SeqCst);
-            for (process, farewell) in lock().iter() {
-                signal(*process, *farewell);
+            for (process, living) in lock().iter_mut() {
+                living.ask(*process);
             }
         }
     });
     Ok(())
 }
 
-fn lock() -> std::sync::MutexGuard<'static, BTreeMap<u32, Farewell>> {
+fn lock() -> std::sync::MutexGuard<'static, BTreeMap<u32, Living>> {
     LIVING.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// The standard library can only kill; the shell's own `kill` is on every machine.
-fn signal(process: u32, farewell: Farewell) {
-    let name = match farewell {
-        Farewell::Interrupt => "-INT",
-        Farewell::Terminate => "-TERM",
-    };
-    let mut command = Command::new("sh");
-    command.args(["-c", r#"kill "$0" "$1" 2>/dev/null"#, name, &process.to_string()]);
-    let _ = command.stdin(Stdio::null()).status();
+impl Living {
+    /// The standard library can only kill; the shell's own `kill` is on every machine.
+    fn ask(&mut self, process: u32) {
+        if std::mem::replace(&mut self.asked, true) {
+            return;
+        }
+        let signal = match self.farewell {
+            Farewell::Interrupt => "-INT",
+            Farewell::Terminate => "-TERM",
+        };
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"kill "$0" "$1" 2>/dev/null"#, signal, &process.to_string()]);
+        let _ = command.stdin(Stdio::null()).status();
+    }
 }
