@@ -51,7 +51,7 @@ pub fn take_answer_head(buffer: &mut BytesMut, request_method: &[u8]) -> Result<
 
 fn judge(head: &Bytes, line: &StatusLine, request_method: &[u8]) -> Result<AnswerHead, HeadFault> {
     let fields = parse_fields(head, head.get(line.end..).unwrap_or_default())?;
-    let framing = Framing::read(&fields)?;
+    let framing = Framing::of_answer(&fields)?;
     let declares_body = framing.chunked || framing.content_length.is_some_and(|length| length > 0);
     let interim = line.status < 200;
     if interim && declares_body {

@@ -90,7 +90,7 @@ impl BodyDecoder {
         Self { state, dropped_trailers: 0 }
     }
 
-    /// The next piece, at most `at_most` bytes of data. After the end it is `End` again; after a fault the same
+    /// The next piece, at most `at_most` bytes of data; with 0 only the end is looked for. After the end it is `End` again; after a fault the same
     /// fault again.
     pub fn take(&mut self, buffer: &mut BytesMut, at_most: usize) -> Result<BodyPiece, BodyFault> {
         loop {
@@ -129,6 +129,15 @@ impl BodyDecoder {
                 }
                 State::Done => return Ok(BodyPiece::End(Fields::new())),
             };
+        }
+    }
+
+    /// The end of the body, if the buffer holds nothing before it: lets the end travel with the last data. Takes no
+    /// data.
+    pub fn take_end(&mut self, buffer: &mut BytesMut) -> Result<Option<Fields>, BodyFault> {
+        match self.take(buffer, 0)? {
+            BodyPiece::End(trailers) => Ok(Some(trailers)),
+            BodyPiece::Data(_) | BodyPiece::NeedMore => Ok(None),
         }
     }
 

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use memchr::memchr;
 
-use super::syntax::{decimal, list_elements};
+use super::syntax::{decimal, list_elements, valid_host, valid_name, valid_reason};
 use crate::fields::{Field, Fields};
 use crate::limits;
 
@@ -96,13 +96,13 @@ fn first_bad_line(section: &[u8]) -> &'static str {
         if matches!(name.last(), Some(b' ' | b'\t')) {
             return "white space stands between a field name and its colon; remove it";
         }
-        if !super::syntax::valid_name(name) {
+        if !valid_name(name) {
             return "a field name is empty or holds a byte that names must not hold; use letters, digits and hyphens";
         }
         if memchr(b'\r', value).is_some() {
             return "a carriage return stands alone in a field value; remove it";
         }
-        if !super::syntax::valid_reason(value) {
+        if !valid_reason(value) {
             return "a field value holds a control byte; remove it";
         }
     }
@@ -118,17 +118,34 @@ pub(super) struct Framing {
     pub close: bool,
     pub keep_alive: bool,
     pub expects_continue: bool,
+    connection_options: usize,
 }
 
 impl Framing {
-    /// Reads the five fields that decide, and refuses whatever could be read in two ways.
-    pub fn read(fields: &Fields) -> Result<Self, HeadFault> {
+    /// Reads the fields that decide, and refuses whatever could be read in two ways.
+    pub fn of_request(fields: &Fields) -> Result<Self, HeadFault> {
+        let framing = Self::read(fields, true)?;
+        match &framing.host {
+            None => Err(malformed("Host is missing; send the name of the service in it")),
+            Some(host) if !valid_host(host) => {
+                Err(malformed("Host is not one host name or address with an optional port; write only that"))
+            }
+            Some(_) => Ok(framing),
+        }
+    }
+
+    /// The same for an answer, where `Host` and `Expect` mean nothing.
+    pub fn of_answer(fields: &Fields) -> Result<Self, HeadFault> {
+        Self::read(fields, false)
+    }
+
+    fn read(fields: &Fields, of_request: bool) -> Result<Self, HeadFault> {
         let mut framing = Self::default();
         for field in fields {
             match field.name.len() {
-                4 if field.is("host") => framing.host(&field.value)?,
-                6 if field.is("expect") => framing.expect(&field.value)?,
-                10 if field.is("connection") => framing.connection(&field.value),
+                4 if of_request && field.is("host") => framing.host(&field.value)?,
+                6 if of_request && field.is("expect") => framing.expect(&field.value)?,
+                10 if field.is("connection") => framing.connection(&field.value)?,
                 14 if field.is("content-length") => framing.content_length(&field.value)?,
                 17 if field.is("transfer-encoding") => framing.transfer_encoding(&field.value)?,
                 _ => {}
@@ -155,11 +172,16 @@ impl Framing {
         Ok(())
     }
 
-    fn connection(&mut self, value: &[u8]) {
+    fn connection(&mut self, value: &[u8]) -> Result<(), HeadFault> {
         for option in list_elements(value) {
+            self.connection_options += 1;
             self.close |= option.eq_ignore_ascii_case(b"close");
             self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
         }
+        if self.connection_options > limits::CONNECTION_OPTIONS {
+            return Err(malformed("Connection lists more than 32 options; list fewer"));
+        }
+        Ok(())
     }
 
     fn content_length(&mut self, value: &[u8]) -> Result<(), HeadFault> {

@@ -5,7 +5,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr2;
 
 use super::head::{BARE_LF, Framing, HeadFault, HeadFaultKind, HttpVersion, malformed, parse_fields, section_end};
-use super::syntax::{is_space_or_control, is_token, valid_host};
+use super::syntax::{is_space_or_control, is_token};
 use crate::fields::Fields;
 use crate::limits;
 
@@ -59,14 +59,7 @@ pub fn take_request_head(buffer: &mut BytesMut) -> Result<Option<RequestHead>, H
 
 fn judge(head: &Bytes, line: &RequestLine) -> Result<RequestHead, HeadFault> {
     let fields = parse_fields(head, head.get(line.end..).unwrap_or_default())?;
-    let framing = Framing::read(&fields)?;
-    match &framing.host {
-        None => return Err(malformed("Host is missing; send the name of the service in it")),
-        Some(host) if !valid_host(host) => {
-            return Err(malformed("Host is not one host name or address with an optional port; write only that"));
-        }
-        Some(_) => {}
-    }
+    let framing = Framing::of_request(&fields)?;
     let body = match framing.content_length {
         Some(length) => BodyLength::Known(length),
         None if framing.chunked => BodyLength::Chunked,

@@ -43,15 +43,22 @@ pub(super) fn judge_path(path: &[u8]) -> Result<Option<Relaxable>, TargetFault> 
     if bits & BACKSLASH != 0 {
         return Err(TargetFault::Backslash);
     }
+    judge_matched_part(path)?;
+    if bits & PERCENT != 0 {
+        return judge_encoded(path, bits);
+    }
     if bits & (TELLING | HIGH) != 0 {
         judge_structure(path, bits)?;
     }
-    judge_matched_part(path)?;
-    if bits & PERCENT == 0 { Ok(None) } else { judge_encoded(path) }
+    Ok(None)
 }
 
-/// Judges what the path decodes to, and what that decodes to: some roles decode twice.
-fn judge_encoded(path: &[u8]) -> Result<Option<Relaxable>, TargetFault> {
+/// Judges what the path decodes to, and what that decodes to: some roles decode twice. Decoding takes nothing
+/// away but percent signs and digits, so whatever was wrong with the raw path still is.
+fn judge_encoded(path: &[u8], bits: u8) -> Result<Option<Relaxable>, TargetFault> {
+    if bits & HIGH != 0 && std::str::from_utf8(path).is_err() {
+        return Err(TargetFault::NotUtf8);
+    }
     let once = encoding::decode(path)?;
     judge_decoded(&once)?;
     if !encoding::looks_encoded(&once.bytes) {
