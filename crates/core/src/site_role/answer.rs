@@ -1,0 +1,179 @@
+//! The half of an exchange that reads: interim answers dropped and counted, one head, its body, and whether
+//! the connection may be kept. Small chunks that have arrived together are passed on together, and nothing
+//! waits for more (SPEC G-18).
+
+use std::io;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use super::connection::RoleConnection;
+use super::exchange::RolePiece;
+use super::failure::Silence;
+use super::pool::RoleCounters;
+use crate::fields::Fields;
+use crate::http1::{AnswerHead, BodyDecoder, BodyPiece, take_answer_head};
+use crate::limits;
+
+pub(super) enum Answer {
+    AwaitHead,
+    Body(AnswerBodyReader),
+    Done { keep: Option<Duration> },
+}
+
+pub(super) struct AnswerBodyReader {
+    decoder: BodyDecoder,
+    /// What followed the chunks that were gathered.
+    next: Option<RolePiece>,
+    /// How long the connection may be kept after this, if at all.
+    keep: Option<Duration>,
+}
+
+impl Answer {
+    /// Reads on until the final head.
+    pub(super) fn poll_head(
+        &mut self,
+        connection: &mut RoleConnection,
+        method: &[u8],
+        counters: &RoleCounters,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<AnswerHead, Silence>> {
+        loop {
+            match take_answer_head(&mut connection.unread, method) {
+                Ok(Some(head)) if head.status < 200 => {
+                    counters.informational_dropped.increment();
+                    connection.has_spoken = true;
+                    continue;
+                }
+                Ok(Some(head)) => {
+                    let (decoder, keep) = (BodyDecoder::for_answer(head.body), keep_for(&head));
+                    *self = Answer::Body(AnswerBodyReader { decoder, next: None, keep });
+                    return Poll::Ready(Ok(head));
+                }
+                Ok(None) => {}
+                Err(fault) => return Poll::Ready(Err(Silence::Nonsense(fault.detail))),
+            }
+            match ready!(connection.poll_fill(cx)) {
+                Ok(0) => return Poll::Ready(Err(Silence::closed(connection.has_spoken))),
+                Ok(_) => connection.has_spoken = true,
+                Err(failure) => return Poll::Ready(Err(Silence::broken(failure, connection.has_spoken))),
+            }
+        }
+    }
+
+    /// The next of the body. An error says why the answer is not whole.
+    pub(super) fn poll_body(
+        &mut self,
+        connection: &mut RoleConnection,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<RolePiece, String>> {
+        let Answer::Body(body) = self else { return Poll::Ready(Ok(RolePiece::End(Fields::new()))) };
+        let piece = ready!(body.poll_piece(connection, cx))?;
+        if let RolePiece::End(_) = piece {
+            let keep = body.keep.filter(|_| connection.unread.is_empty());
+            *self = Answer::Done { keep };
+        }
+        Poll::Ready(Ok(piece))
+    }
+}
+
+impl AnswerBodyReader {
+    fn poll_piece(&mut self, connection: &mut RoleConnection, cx: &mut Context<'_>) -> Poll<Result<RolePiece, String>> {
+        if let Some(next) = self.next.take() {
+            return Poll::Ready(Ok(next));
+        }
+        loop {
+            match self.decoder.take(&mut connection.unread, limits::TUNNEL_CHUNK) {
+                Ok(BodyPiece::Data(first)) => return Poll::Ready(self.gather(first, &mut connection.unread)),
+                Ok(BodyPiece::End(trailers)) => return Poll::Ready(Ok(RolePiece::End(trailers))),
+                Ok(BodyPiece::NeedMore) => {}
+                Err(fault) => return Poll::Ready(Err(fault.to_string())),
+            }
+            match ready!(connection.poll_fill(cx)) {
+                Ok(0) => return Poll::Ready(self.at_clean_end()),
+                Ok(_) => {}
+                Err(failure) => return Poll::Ready(Err(broken_off(&failure))),
+            }
+        }
+    }
+
+    /// A chunk, joined by those behind it if all of them are small and have arrived.
+    fn gather(&mut self, first: Bytes, unread: &mut BytesMut) -> Result<RolePiece, String> {
+        if first.len() >= limits::SMALL_CHUNK || unread.is_empty() {
+            return Ok(RolePiece::Data(first));
+        }
+        let mut gathered = BytesMut::from(first);
+        while self.next.is_none() && gathered.len() < limits::SMALL_CHUNK {
+            match self.decoder.take(unread, limits::TUNNEL_CHUNK - gathered.len()) {
+                Ok(BodyPiece::Data(data)) => gathered.extend_from_slice(&data),
+                Ok(BodyPiece::End(trailers)) => self.next = Some(RolePiece::End(trailers)),
+                Ok(BodyPiece::NeedMore) => break,
+                Err(fault) => return Err(fault.to_string()),
+            }
+        }
+        Ok(RolePiece::Data(gathered.freeze()))
+    }
+
+    /// close_notify came: the end of a body that goes until then, too early for any other.
+    fn at_clean_end(&mut self) -> Result<RolePiece, String> {
+        self.keep = None;
+        self.decoder.at_eof().map(|()| RolePiece::End(Fields::new())).map_err(|fault| fault.to_string())
+    }
+}
+
+fn broken_off(failure: &io::Error) -> String {
+    match failure.kind() {
+        io::ErrorKind::UnexpectedEof => "the connection was cut without close_notify".into(),
+        _ => failure.to_string(),
+    }
+}
+
+/// How long a connection may be kept after this answer: shorter than the role said it would keep it, because
+/// a request that meets the role's close is lost.
+fn keep_for(head: &AnswerHead) -> Option<Duration> {
+    if !head.keep_alive {
+        return None;
+    }
+    let told = head.fields.first("keep-alive").and_then(|value| {
+        let text = std::str::from_utf8(value).ok()?;
+        let seconds = text.split(',').find_map(|part| part.trim().strip_prefix("timeout="))?;
+        seconds.trim().parse().ok().map(Duration::from_secs)
+    });
+    match told {
+        Some(told) => told.checked_sub(limits::ROLE_IDLE_MARGIN).map(|wait| wait.min(limits::ROLE_IDLE)),
+        None => Some(limits::ROLE_IDLE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fields::Field;
+    use crate::http1::AnswerBody;
+
+    #[test]
+    fn a_connection_is_kept_for_less_than_the_role_keeps_it() {
+        let mut head = AnswerHead {
+            status: 200,
+            reason: Bytes::new(),
+            fields: Fields::new(),
+            body: AnswerBody::None,
+            content_length: None,
+            keep_alive: true,
+        };
+        assert_eq!(keep_for(&head), Some(limits::ROLE_IDLE));
+        for (told, kept) in [
+            ("timeout=5, max=100", Some(Duration::from_secs(4))),
+            ("max=3, timeout=1", Some(Duration::ZERO)),
+            ("timeout=0", None),
+            ("timeout=900", Some(limits::ROLE_IDLE)),
+            ("timeout=soon", Some(limits::ROLE_IDLE)),
+        ] {
+            head.fields = [Field::new("Keep-Alive", told)].into_iter().collect();
+            assert_eq!(keep_for(&head), kept, "{told}");
+        }
+        head.keep_alive = false;
+        assert_eq!(keep_for(&head), None);
+    }
+}
