@@ -1,6 +1,7 @@
 //! Reads configuration files: TOML with places, environment and flags merged in, one typed reader that
 //! collects every problem before it gives up. Decides no setting itself and never stops at the first fault.
 
+pub mod credentials;
 mod document;
 pub mod documentation;
 mod nearest;

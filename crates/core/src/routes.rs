@@ -2,23 +2,30 @@
 //! without regard to ASCII case, on whole segments; nothing is decoded and nothing is allocated.
 
 use crate::request_target::RequestTarget;
-use crate::site::{Authentication, ExternalPath, RoleId};
+use crate::site::{ExternalPath, RoleId};
 use std::collections::HashMap;
 
-/// Which prefix of the gateway a path is under; decides what a client has to show.
+/// What the prefix of a path asks a client to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProofPrefix {
+pub enum Proof {
     /// `/CCM_Proxy_MutualAuth/`: a client certificate.
-    MutualAuth,
+    Certificate,
     /// `/CCM_Proxy_ServerAuth/`: a token, or nothing where an endpoint is anonymous.
-    ServerAuth,
+    Token,
 }
 
-const PREFIXES: [(&[u8], ProofPrefix); 2] =
-    [(b"/ccm_proxy_mutualauth/", ProofPrefix::MutualAuth), (b"/ccm_proxy_serverauth/", ProofPrefix::ServerAuth)];
+const PREFIXES: [(&[u8], Proof); 2] =
+    [(b"/ccm_proxy_mutualauth/", Proof::Certificate), (b"/ccm_proxy_serverauth/", Proof::Token)];
+
+impl Proof {
+    /// What a path asks for, whether or not anything is published there.
+    pub fn asked_by_path(path: &[u8]) -> Option<Self> {
+        prefix_of(path).map(|(proof, _)| proof)
+    }
+}
 
 /// The proxy prefix of a path and the offset of what follows its slash.
-pub fn proof_prefix(path: &[u8]) -> Option<(ProofPrefix, usize)> {
+fn prefix_of(path: &[u8]) -> Option<(Proof, usize)> {
     let found = PREFIXES.iter().find(|(prefix, _)| starts_with(path, prefix));
     found.map(|(prefix, proof)| (*proof, prefix.len()))
 }
@@ -34,8 +41,6 @@ pub struct Routes<T> {
 #[derive(Clone, Debug)]
 struct BehindRole<T> {
     endpoint: String,
-    mutual_auth: bool,
-    server_auth: bool,
     value: T,
 }
 
@@ -46,26 +51,35 @@ struct Prefix<T> {
     value: T,
 }
 
-/// What a path leads to.
+/// What a path leads to. Whether its proof is enough there is for the caller to judge.
 #[derive(Debug)]
 pub struct Route<'r, T> {
-    pub value: &'r T,
-    /// None for a custom prefix.
-    pub proof: Option<ProofPrefix>,
-    /// Where the endpoint begins in the origin-form, at its slash; 0 for a custom prefix.
-    pub endpoint_at: usize,
-    /// Where the unmatched rest begins in the origin-form: at a slash, at the question mark, or at the end.
-    pub rest_at: usize,
+    value: &'r T,
+    proof: Option<Proof>,
+    endpoint_at: usize,
+    rest_at: usize,
 }
 
-// Derived, it would ask for `T: Clone`.
-impl<T> Clone for Route<'_, T> {
-    fn clone(&self) -> Self {
-        *self
+impl<'r, T> Route<'r, T> {
+    pub fn value(&self) -> &'r T {
+        self.value
+    }
+
+    /// None for a custom prefix.
+    pub fn proof(&self) -> Option<Proof> {
+        self.proof
+    }
+
+    /// Where the endpoint begins in the origin-form, at its slash; 0 for a custom prefix.
+    pub fn endpoint_at(&self) -> usize {
+        self.endpoint_at
+    }
+
+    /// Where the unmatched rest begins in the origin-form: at a slash, at the question mark, or at the end.
+    pub fn rest_at(&self) -> usize {
+        self.rest_at
     }
 }
-
-impl<T> Copy for Route<'_, T> {}
 
 impl<T> Default for Routes<T> {
     fn default() -> Self {
@@ -74,16 +88,11 @@ impl<T> Default for Routes<T> {
 }
 
 impl<T> Routes<T> {
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds an endpoint. Of two equal paths the first one stays; site configurations with such are refused.
-    pub fn add(&mut self, role: RoleId, path: &ExternalPath, authentication: Authentication, value: T) {
+    /// Adds what an external path leads to. Of two equal paths the first one stays; site configurations with such are refused.
+    pub fn insert(&mut self, role: RoleId, path: &ExternalPath, value: T) {
         match path {
             ExternalPath::BehindRole(endpoint) => {
-                let server_auth = authentication != Authentication::Certificate;
-                let row = BehindRole { endpoint: endpoint.clone(), mutual_auth: true, server_auth, value };
+                let row = BehindRole { endpoint: endpoint.clone(), value };
                 self.roles.entry(role).or_default().push(row);
             }
             ExternalPath::Prefix(prefix) => {
@@ -101,7 +110,7 @@ impl<T> Routes<T> {
 
     /// The same for the bytes of a path that was checked.
     pub(crate) fn find_path(&self, path: &[u8]) -> Option<Route<'_, T>> {
-        match proof_prefix(path) {
+        match prefix_of(path) {
             Some((proof, id_at)) => self.behind_role(path, proof, id_at),
             // Whatever begins like the roles' own paths is never a custom one.
             None if starts_with(path, b"/ccm_proxy_") => None,
@@ -109,19 +118,14 @@ impl<T> Routes<T> {
         }
     }
 
-    fn behind_role(&self, path: &[u8], proof: ProofPrefix, id_at: usize) -> Option<Route<'_, T>> {
+    fn behind_role(&self, path: &[u8], proof: Proof, id_at: usize) -> Option<Route<'_, T>> {
         let after_prefix = path.get(id_at..)?;
         let id_length = after_prefix.iter().position(|byte| *byte == b'/')?;
         let role = RoleId::from_digits(after_prefix.get(..id_length)?)?;
         let endpoint_at = id_at + id_length;
         let endpoint = segment(path.get(endpoint_at + 1..)?);
-        let row = self.roles.get(&role)?.iter().find(|row| {
-            let published = match proof {
-                ProofPrefix::MutualAuth => row.mutual_auth,
-                ProofPrefix::ServerAuth => row.server_auth,
-            };
-            published && row.endpoint.as_bytes().eq_ignore_ascii_case(endpoint)
-        })?;
+        let mut rows = self.roles.get(&role)?.iter();
+        let row = rows.find(|row| row.endpoint.as_bytes().eq_ignore_ascii_case(endpoint))?;
         let rest_at = endpoint_at + 1 + endpoint.len();
         Some(Route { value: &row.value, proof: Some(proof), endpoint_at, rest_at })
     }

@@ -3,6 +3,8 @@
 
 use super::table::Table;
 use super::value::Value;
+use crate::logs::parse_level;
+use crate::tls::configs::TlsFloor;
 use crate::{limits, named_setting};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -87,33 +89,14 @@ pub fn log(root: &mut Table<'_>) -> LogSettings {
     root.table("log", |table| {
         let format = table.default("format", LogFormat::Auto);
         let level = table.default("level", "info".to_owned());
-        if let Err(error) = crate::logs::parse_level(&level) {
+        if let Err(error) = parse_level(&level) {
             table.problem("level", format!("{} is not a log level", level.print()), error.instead());
         }
         LogSettings { format, level }
     })
 }
 
-/// The lowest version of TLS that is spoken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum TlsVersion {
-    Tls12,
-    Tls13,
-}
-
-named_setting!(TlsVersion, [("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)]);
-
-impl TlsVersion {
-    /// The versions from this one up, as rustls takes them.
-    pub fn and_above(self) -> &'static [&'static rustls::SupportedProtocolVersion] {
-        static FROM_12: [&rustls::SupportedProtocolVersion; 2] = [&rustls::version::TLS13, &rustls::version::TLS12];
-        static FROM_13: [&rustls::SupportedProtocolVersion; 1] = [&rustls::version::TLS13];
-        match self {
-            TlsVersion::Tls12 => &FROM_12,
-            TlsVersion::Tls13 => &FROM_13,
-        }
-    }
-}
+named_setting!(TlsFloor, [("1.2", TlsFloor::Tls12), ("1.3", TlsFloor::Tls13)]);
 
 /// `workers`: one per core unless the file says otherwise.
 pub fn workers(table: &mut Table<'_>) -> usize {

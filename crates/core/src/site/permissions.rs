@@ -6,6 +6,7 @@ use super::names::{RoleId, SiteCode};
 use super::overlap::{inside, overlapping};
 use super::publication::Publication;
 use crate::configuration::{Fault, Value};
+use crate::tls::identity::{ConnectionId, TunnelIdentity};
 use std::path::Path;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,21 +27,6 @@ pub struct AllowedConnectionPoint {
     pub id: ConnectionId,
 }
 
-/// 128 random bits in lower-case hex, made when a connection point is enrolled.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ConnectionId(String);
-
-impl ConnectionId {
-    pub fn parse(text: &str) -> Option<Self> {
-        let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        (text.len() == 32 && text.bytes().all(hex)).then(|| Self(text.to_owned()))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 impl Value for ConnectionId {
     fn kind() -> String {
         "connection id".to_owned()
@@ -54,7 +40,7 @@ impl Value for ConnectionId {
         Self::parse(text).ok_or_else(|| Fault::new(format!("{text:?} is not a connection id"), instead))
     }
     fn print(&self) -> String {
-        format!("\"{}\"", self.0)
+        format!("\"{self}\"")
     }
 }
 
@@ -128,8 +114,11 @@ impl Value for ExternalPrefix {
 
 impl SitePermissions {
     /// Whether a connection point with this identity may attach for this site.
-    pub fn allows_connection_point(&self, name: &str, id: &str) -> bool {
-        self.connection_points.iter().any(|allowed| allowed.name == name && allowed.id.as_str() == id)
+    pub fn allows(&self, identity: &TunnelIdentity) -> bool {
+        let same = |allowed: &AllowedConnectionPoint| {
+            allowed.name == identity.connection_point && allowed.id == identity.connection_id
+        };
+        identity.site == self.site.as_str() && self.connection_points.iter().any(same)
     }
 
     /// Every reason to refuse a publication.

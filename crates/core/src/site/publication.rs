@@ -8,7 +8,6 @@ use super::overlap::{Claim, overlapping};
 use super::role::{ClientCertificateForm, SiteRole};
 use super::trust::ClientTrust;
 use crate::limits;
-use std::sync::Arc;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publication {
@@ -23,7 +22,7 @@ pub struct Publication {
 pub struct PublishedRole {
     pub id: RoleId,
     pub kind: RoleKind,
-    pub endpoints: Vec<Arc<Endpoint>>,
+    pub endpoints: Vec<Endpoint>,
     /// Bytes of the largest request head that the role takes.
     pub max_head: usize,
     pub client_certificate: ClientCertificateForm,
@@ -35,7 +34,7 @@ impl Publication {
         let published = roles.iter().filter(|role| role.published).map(|role| PublishedRole {
             id: role.id,
             kind: role.kind,
-            endpoints: role.routes.iter().map(|route| Arc::clone(&route.endpoint)).collect(),
+            endpoints: role.routes.iter().map(|route| Endpoint::clone(&route.endpoint)).collect(),
             max_head: role.max_head,
             client_certificate: role.client_certificate,
         });

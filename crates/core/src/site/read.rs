@@ -11,8 +11,8 @@ use super::publication::Publication;
 use super::role::{GatewayInstance, SiteGateway, SiteRole};
 use crate::configuration::{Document, Overrides, Place, Problems, Reading, Table, Value};
 use crate::{limits, named_setting};
+use rustls::pki_types::UnixTime;
 use std::path::Path;
-use std::time::SystemTime;
 
 /// A valid site configuration, with everything of the inside.
 #[derive(Clone, Debug)]
@@ -47,16 +47,16 @@ impl SiteConfiguration {
     /// Reads the text of a site.toml. `base` is the folder of the file, none when it came from a URL; `name`
     /// stands for the file in problems.
     pub fn parse(text: &str, base: Option<&Path>, name: &str) -> Result<Self, Problems> {
-        Self::read(text, base, name, SystemTime::now()).map(|(configuration, _)| configuration)
+        Self::read(text, base, name, UnixTime::now()).map(|(configuration, _)| configuration)
     }
 
     /// The same at a given time, and with the record of keys and settings.
-    pub fn read(text: &str, base: Option<&Path>, name: &str, now: SystemTime) -> Result<(Self, Reading), Problems> {
+    pub fn read(text: &str, base: Option<&Path>, name: &str, now: UnixTime) -> Result<(Self, Reading), Problems> {
         Document::parse(name, text, base, Overrides::none())?.read(|root| root_table(root, now))
     }
 }
 
-fn root_table(root: &mut Table<'_>, now: SystemTime) -> Option<SiteConfiguration> {
+fn root_table(root: &mut Table<'_>, now: UnixTime) -> Option<SiteConfiguration> {
     let version = root.required("version");
     if version == Some(0) {
         root.problem("version", "0 is no version", "count from 1, one up with every change");

@@ -1,13 +1,12 @@
 //! Whom a site believes: roots, which alone anchor a chain, and intermediates, which help to build one. Judges
 //! certificates when they are loaded; chains of clients are judged elsewhere.
 
+use crate::configuration::credentials::not_valid;
 use crate::limits;
-use rustls::pki_types::CertificateDer;
-use std::time::{SystemTime, UNIX_EPOCH};
+use crate::tls::certificate::{name_text, read, weakness};
+use rustls::pki_types::{CertificateDer, UnixTime};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
-use x509_parser::prelude::FromDer;
-use x509_parser::public_key::PublicKey;
 
 /// In one order, whatever the order of the file: equal trust has equal bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,116 +66,124 @@ impl ClientTrust {
         &self.intermediates
     }
 
-    /// Roots that are not valid at this time: rustls does not look at the validity of anchors.
-    pub fn expired(&self, now: SystemTime) -> Vec<String> {
+    /// Roots that are not valid at this time, in words: rustls does not look at the validity of anchors.
+    pub fn expired(&self, now: UnixTime) -> Vec<String> {
         self.roots.iter().filter_map(|root| not_valid(root, now)).collect()
     }
 }
 
-/// Says when a certificate is valid if that is not now.
-pub fn not_valid(certificate: &CertificateDer<'_>, now: SystemTime) -> Option<String> {
-    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
-    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let now = i64::try_from(seconds).unwrap_or(i64::MAX);
-    let validity = parsed.validity();
-    if now > validity.not_after.timestamp() {
-        return Some(format!("the certificate of {} expired on {}", parsed.subject(), validity.not_after));
+struct Listed<'c> {
+    list: TrustList,
+    index: usize,
+    certificate: X509Certificate<'c>,
+}
+
+impl Listed<'_> {
+    fn fault(&self, message: String, instead: &'static str) -> TrustFault {
+        TrustFault { list: self.list, index: self.index, message, instead }
     }
-    let early = now < validity.not_before.timestamp();
-    early.then(|| format!("the certificate of {} is not valid before {}", parsed.subject(), validity.not_before))
 }
 
 fn judge(roots: &[CertificateDer<'_>], intermediates: &[CertificateDer<'_>]) -> Vec<TrustFault> {
+    if roots.len() + intermediates.len() > limits::TRUST_CERTIFICATES {
+        let message = format!("more than {} certificates of certification authorities", limits::TRUST_CERTIFICATES);
+        let list = if roots.len() > intermediates.len() { TrustList::Roots } else { TrustList::Intermediates };
+        return vec![TrustFault { list, index: 0, message, instead: "keep those that clients of this site need" }];
+    }
     let mut faults = Vec::new();
     let mut parsed = Vec::new();
     for (list, certificates) in [(TrustList::Roots, roots), (TrustList::Intermediates, intermediates)] {
         for (index, der) in certificates.iter().enumerate() {
-            match parse(der) {
-                Ok(certificate) => parsed.push((list, index, certificate)),
-                Err(message) => faults.push(TrustFault {
-                    list,
-                    index,
-                    message,
-                    instead: "give the certificate of a certification authority as PEM",
-                }),
+            match read(der) {
+                Ok(certificate) => parsed.push(Listed { list, index, certificate }),
+                Err(why) => {
+                    let message = format!("a certificate cannot be read: {why}");
+                    let instead = "give the certificates of certification authorities";
+                    faults.push(TrustFault { list, index, message, instead });
+                }
             }
         }
     }
-    if parsed.len() > limits::TRUST_CERTIFICATES {
-        faults.push(TrustFault {
-            list: TrustList::Intermediates,
-            index: 0,
-            message: format!("more than {} certificates", limits::TRUST_CERTIFICATES),
-            instead: "keep those that clients of this site need",
-        });
-    }
-    for (list, index, certificate) in &parsed {
-        let fault = |(message, instead)| TrustFault { list: *list, index: *index, message, instead };
-        faults.extend(authority(certificate).map(fault));
-        let others = parsed.iter().map(|(_, _, other)| other);
-        faults.extend(placed(*list, certificate, others).map(fault));
-    }
+    faults.extend(parsed.iter().filter_map(authority));
+    faults.extend(parsed.iter().filter_map(misplaced));
+    faults.extend(unanchored(&parsed));
     faults
 }
 
-fn parse<'c>(der: &'c CertificateDer<'_>) -> Result<X509Certificate<'c>, String> {
-    let (rest, certificate) =
-        X509Certificate::from_der(der).map_err(|error| format!("is not a certificate: {error}"))?;
-    if !rest.is_empty() {
-        return Err("is not a certificate: bytes follow its end".to_owned());
-    }
-    Ok(certificate)
-}
-
-type Wrong = (String, &'static str);
-
 /// Whether a certificate may issue others, with a key that is strong enough.
-fn authority(certificate: &X509Certificate<'_>) -> Option<Wrong> {
-    let subject = certificate.subject();
+fn authority(listed: &Listed<'_>) -> Option<TrustFault> {
+    let certificate = &listed.certificate;
+    let subject = name_text(certificate.subject());
     if !certificate.is_ca() {
         let message = format!("the certificate of {subject} is not one of a certification authority");
-        return Some((message, "give the issuer's certificate, not the client's or the server's"));
+        return Some(listed.fault(message, "give the issuer's certificate, not the client's or the server's"));
     }
     let key_usage = certificate.key_usage().ok().flatten();
     if key_usage.is_some_and(|usage| !usage.value.key_cert_sign()) {
         let message = format!("the certificate of {subject} may not sign certificates (key usage)");
-        return Some((message, "give a certificate whose key usage has keyCertSign"));
+        return Some(listed.fault(message, "give a certificate whose key usage has keyCertSign"));
     }
-    match certificate.public_key().parsed() {
-        Ok(PublicKey::RSA(key)) if key.key_size() < 2048 => {
-            let message = format!("the RSA key of {subject} has {} bits", key.key_size());
-            Some((message, "RSA keys need at least 2048"))
+    let weakness = weakness(certificate)?;
+    let message = format!("the certificate of {subject} is too weak: {weakness}");
+    Some(listed.fault(message, "have the authority renewed with a stronger key"))
+}
+
+/// Whether a certificate stands in the wrong list.
+fn misplaced(listed: &Listed<'_>) -> Option<TrustFault> {
+    let subject = name_text(listed.certificate.subject());
+    match listed.list {
+        TrustList::Roots if !self_issued(listed) => {
+            let issuer = name_text(listed.certificate.issuer());
+            let message = format!("the certificate of {subject} is not a root: {issuer} issued it");
+            Some(listed.fault(message, "put it under intermediates and its root here"))
+        }
+        TrustList::Intermediates if self_issued(listed) => {
+            let message = format!("the certificate of {subject} is a root: it issued itself");
+            Some(listed.fault(message, "put it under roots if clients may chain to it"))
         }
         _ => None,
     }
 }
 
-/// Whether a certificate is in the right list and its issuer is there.
-fn placed<'c>(
-    list: TrustList,
-    certificate: &X509Certificate<'_>,
-    mut others: impl Iterator<Item = &'c X509Certificate<'c>>,
-) -> Option<Wrong> {
-    let (subject, issuer) = (certificate.subject(), certificate.issuer());
-    let own_issuer = subject.as_raw() == issuer.as_raw();
-    match list {
-        TrustList::Roots if !own_issuer => Some((
-            format!("the certificate of {subject} is not a root: {issuer} issued it"),
-            "put it under intermediates and its root here",
-        )),
-        TrustList::Intermediates if own_issuer => Some((
-            format!("the certificate of {subject} is a root: it issued itself"),
-            "put it under roots if clients may chain to it",
-        )),
-        TrustList::Intermediates if !others.any(|other| issued(certificate, other)) => Some((
-            format!("the chain of {subject} is incomplete: its issuer {issuer} is missing"),
-            "add the issuer's certificate to roots or intermediates",
-        )),
-        _ => None,
+/// Intermediates from which no chain leads to a root. A missing issuer is named once, for the certificate that
+/// lacks it and not for those below.
+fn unanchored(all: &[Listed<'_>]) -> Vec<TrustFault> {
+    let (mut anchored, mut left): (Vec<&Listed<'_>>, Vec<&Listed<'_>>) =
+        all.iter().partition(|listed| listed.list == TrustList::Roots);
+    loop {
+        let leads_on = |listed: &&Listed<'_>| anchored.iter().any(|issuer| issued(listed, issuer));
+        let (found, rest): (Vec<_>, Vec<_>) = left.into_iter().partition(leads_on);
+        left = rest;
+        if found.is_empty() {
+            break;
+        }
+        anchored.extend(found);
     }
+    let lacking = left.iter().filter(|listed| !all.iter().any(|issuer| issued(listed, issuer)));
+    let mut faults: Vec<TrustFault> = lacking
+        .map(|listed| {
+            let certificate = &listed.certificate;
+            let (subject, issuer) = (name_text(certificate.subject()), name_text(certificate.issuer()));
+            let message =
+                format!("the chain of {subject} is incomplete: the certificate of its issuer {issuer} is missing");
+            listed.fault(message, "add it to roots or intermediates")
+        })
+        .collect();
+    // What issued itself is misplaced and said to be; others can only have issued each other.
+    let circle = left.first().filter(|listed| faults.is_empty() && !self_issued(listed));
+    faults.extend(circle.map(|listed| {
+        let subject = name_text(listed.certificate.subject());
+        listed.fault(format!("the chain of {subject} leads to no root"), "add the root that it leads to to roots")
+    }));
+    faults
 }
 
-fn issued(certificate: &X509Certificate<'_>, issuer: &X509Certificate<'_>) -> bool {
+fn self_issued(listed: &Listed<'_>) -> bool {
+    listed.certificate.subject().as_raw() == listed.certificate.issuer().as_raw()
+}
+
+fn issued(listed: &Listed<'_>, issuer: &Listed<'_>) -> bool {
+    let (certificate, issuer) = (&listed.certificate, &issuer.certificate);
     let same_name = certificate.issuer().as_raw() == issuer.subject().as_raw();
     // Two keys of one name (a renewed authority) are told apart by their identifiers, where both have one.
     let same_key = match (authority_key(certificate), subject_key(issuer)) {

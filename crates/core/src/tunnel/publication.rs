@@ -10,7 +10,6 @@ use crate::site::{
 use bytes::Bytes;
 use prost::Message;
 use rustls::pki_types::CertificateDer;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// SHA-256 of a publication's bytes.
@@ -43,7 +42,7 @@ fn role_out(role: &PublishedRole) -> wire::PublishedRole {
     wire::PublishedRole {
         id: role.id.0,
         kind: role.kind.name().to_owned(),
-        endpoints: role.endpoints.iter().map(|endpoint| endpoint_out(endpoint)).collect(),
+        endpoints: role.endpoints.iter().map(endpoint_out).collect(),
         max_head: u32::try_from(role.max_head).unwrap_or(u32::MAX),
         client_certificate: form.into(),
     }
@@ -113,7 +112,7 @@ fn role_in(role: wire::PublishedRole, faults: &mut Vec<String>) -> Option<Publis
     for endpoint in role.endpoints {
         let name = endpoint.name.clone();
         let mut fault = |words: String| faults.push(format!("endpoint {name:?} of role {id}: {words}"));
-        endpoints.extend(endpoint_in(endpoint, &mut fault).map(Arc::new));
+        endpoints.extend(endpoint_in(endpoint, &mut fault));
     }
     Some(PublishedRole { id, kind: kind?, endpoints, max_head: max_head?, client_certificate })
 }

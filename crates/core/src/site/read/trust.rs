@@ -1,11 +1,11 @@
 //! Reads `[client_trust]`: certificates in files beside the configuration, or as PEM inside it.
 
+use crate::configuration::credentials::not_valid;
 use crate::configuration::{Fault, Table, Value};
-use crate::site::trust::{ClientTrust, TrustList, not_valid};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use crate::site::trust::{ClientTrust, TrustList};
+use crate::tls::load;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 /// Where certificates are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,35 +49,24 @@ impl Value for PemSource {
 
 impl PemSource {
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, Fault> {
-        let text = match self {
-            PemSource::Inline(text) => text.clone().into_bytes(),
-            PemSource::File(path) => std::fs::read(path).map_err(|error| {
-                Fault::of_certificate(
-                    format!("{} cannot be read: {error}", path.display()),
-                    "check path and permissions",
-                )
-            })?,
+        let words = match self {
+            PemSource::Inline(text) => match load::certificates_from_pem(text.as_bytes()) {
+                Ok(certificates) => return Ok(certificates),
+                Err(why) => format!("the PEM text {why}"),
+            },
+            PemSource::File(path) => match load::certificates(path) {
+                Ok(certificates) => return Ok(certificates),
+                Err(fault) => fault.to_string(),
+            },
         };
-        let instead = "give certificates as PEM, each between BEGIN CERTIFICATE and END CERTIFICATE";
-        let what = || match self {
-            PemSource::Inline(_) => "the text".to_owned(),
-            PemSource::File(path) => path.display().to_string(),
-        };
-        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-        match found {
-            Ok(certificates) if certificates.is_empty() => {
-                Err(Fault::of_certificate(format!("{} holds no certificate", what()), instead))
-            }
-            Ok(certificates) => Ok(certificates),
-            Err(error) => Err(Fault::of_certificate(format!("{} is not valid PEM: {error}", what()), instead)),
-        }
+        Err(Fault::of_certificate(words, ""))
     }
 }
 
 /// Certificates and the number of the entry that each came from.
 type Loaded = (Vec<CertificateDer<'static>>, Vec<usize>);
 
-pub(super) fn read(table: &mut Table<'_>, now: SystemTime) -> Option<ClientTrust> {
+pub(super) fn read(table: &mut Table<'_>, now: UnixTime) -> Option<ClientTrust> {
     let roots = table.default::<Vec<PemSource>>("roots", Vec::new());
     let intermediates = table.default::<Vec<PemSource>>("intermediates", Vec::new());
     let roots = load(table, TrustList::Roots, &roots);
