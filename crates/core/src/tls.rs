@@ -14,6 +14,8 @@ pub mod load;
 pub mod role_certificates;
 pub mod service_certificates;
 mod stock;
+#[cfg(test)]
+mod test_pki;
 pub mod stream;
 
 use std::sync::{Arc, LazyLock};

@@ -81,9 +81,9 @@ impl ClientChains {
     pub fn judge(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<VerifiedChain, ChainFault> {
         within_caps(chain)?;
         let (leaf, sent) = chain.split_first().ok_or(ChainFault::NoCertificate)?;
-        let end_entity = EndEntityCert::try_from(leaf).map_err(|fault| fault::unreadable(leaf, &fault))?;
         let helpers = self.helpers(sent);
         let known = Known { leaf, sent, helpers: &helpers, roots: &self.roots };
+        let end_entity = EndEntityCert::try_from(leaf).map_err(|fault| known.explain(&fault))?;
         match self.verify(&end_entity, &known, now, now) {
             Err(Refused::ByWebpki(fault)) => match fault::moment_of(&fault) {
                 // Only a chain that would otherwise be trusted is called expired.

@@ -5,11 +5,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::crypto::{
+    WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature, verify_tls13_signature_with_raw_key,
+};
+use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme};
 
+use webpki::{EndEntityCert, RawPublicKeyEntity};
+
+use super::certificate;
 use super::chain::{ChainFault, within_caps};
 
 /// Judges a chain in the handshake.
@@ -34,6 +39,39 @@ impl ClientCertificates {
     pub fn new(unauthenticated: Unauthenticated) -> Self {
         Self { unauthenticated, algorithms: super::provider().signature_verification_algorithms }
     }
+}
+
+impl ClientCertificates {
+    /// A certificate that webpki does not read at all (version 1, critical extensions that it does not know) is
+    /// refused by every judge later; in `explain` mode the client shall learn why, so that here only its key counts.
+    fn or_by_key(
+        &self,
+        verdict: Result<HandshakeSignatureValid, Error>,
+        der: &CertificateDer<'_>,
+        by_key: impl FnOnce(&SubjectPublicKeyInfoDer<'_>) -> Result<HandshakeSignatureValid, Error>,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        if verdict.is_ok() || EndEntityCert::try_from(der).is_ok() {
+            return verdict;
+        }
+        let read = certificate::read(der).map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        by_key(&SubjectPublicKeyInfoDer::from(read.public_key().raw))
+    }
+}
+
+/// As rustls does it for a certificate: in TLS 1.2 one scheme stands for several algorithms.
+fn verify_tls12_by_key(
+    message: &[u8],
+    key: &SubjectPublicKeyInfoDer<'_>,
+    signed: &DigitallySignedStruct,
+    algorithms: &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, Error> {
+    let bad = || Error::InvalidCertificate(CertificateError::BadSignature);
+    let key = RawPublicKeyEntity::try_from(key).map_err(|_| bad())?;
+    let candidates = algorithms.mapping.iter().find(|(scheme, _)| *scheme == signed.scheme).map(|(_, found)| *found);
+    let fits = |algorithm: &&dyn SignatureVerificationAlgorithm| {
+        key.verify_signature(*algorithm, message, signed.signature()).is_ok()
+    };
+    if candidates.unwrap_or_default().iter().any(fits) { Ok(HandshakeSignatureValid::assertion()) } else { Err(bad()) }
 }
 
 impl fmt::Debug for ClientCertificates {
@@ -79,7 +117,8 @@ impl ClientCertVerifier for ClientCertificates {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signed, &self.algorithms)
+        let verdict = verify_tls12_signature(message, certificate, signed, &self.algorithms);
+        self.or_by_key(verdict, certificate, |key| verify_tls12_by_key(message, key, signed, &self.algorithms))
     }
 
     fn verify_tls13_signature(
@@ -88,7 +127,10 @@ impl ClientCertVerifier for ClientCertificates {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+        let verdict = verify_tls13_signature(message, certificate, signed, &self.algorithms);
+        self.or_by_key(verdict, certificate, |key| {
+            verify_tls13_signature_with_raw_key(message, key, signed, &self.algorithms)
+        })
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

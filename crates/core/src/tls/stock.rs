@@ -27,6 +27,11 @@ impl Unread {
         self.filled.is_empty()
     }
 
+    #[cfg(test)]
+    pub(super) fn holds_memory(&self) -> bool {
+        self.buffer.is_some()
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         self.buffer.as_deref().and_then(|buffer| buffer.get(self.filled.clone())).unwrap_or_default()
     }

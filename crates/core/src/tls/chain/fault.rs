@@ -106,10 +106,6 @@ pub(super) fn moment_of(fault: &WebpkiFault) -> Option<UnixTime> {
     }
 }
 
-pub(super) fn unreadable(leaf: &[u8], fault: &WebpkiFault) -> ChainFault {
-    ChainFault::Unreadable(Cause::new(Place::Leaf, leaf, format!("it cannot be read ({fault})")))
-}
-
 /// All certificates that a path could be made of.
 pub(super) struct Known<'a> {
     pub(super) leaf: &'a [u8],
@@ -146,6 +142,9 @@ impl Known<'_> {
                 "a CA above it does not allow its names (name constraints; those on directory names and URIs are always refused)",
             )),
             WebpkiFault::UnsupportedCriticalExtension => NotAllowed(self.critical_extension()),
+            WebpkiFault::UnsupportedCertVersion => {
+                NotAllowed(self.leaf_cause("it is of X.509 version 1; only version 3 is accepted"))
+            }
             WebpkiFault::UnsupportedSignatureAlgorithmContext(_)
             | WebpkiFault::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => NotAllowed(self.leaf_cause(
                 "it or a CA above it is signed in a way that is not accepted (such as SHA-1, MD5, DSA)",
