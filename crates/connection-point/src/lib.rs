@@ -1,1 +1,3 @@
 //! Placeholder until the first commit.
+
+pub mod settings;

@@ -7,7 +7,7 @@ use crate::tls::certificate::{self, date_text, name_text, unix_time};
 use crate::tls::load::{self, LoadFault};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::sign::CertifiedKey;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Says when a certificate is valid if that is not now.
@@ -24,9 +24,18 @@ pub fn not_valid(der: &[u8], now: UnixTime) -> Option<String> {
 /// A file of certificates to believe, named by a required key.
 pub fn authorities(table: &mut Table<'_>, name: &'static str, now: UnixTime) -> Option<Vec<CertificateDer<'static>>> {
     let path: PathBuf = table.required(name)?;
-    let loaded = loaded(table, name, load::certificates(&path))?;
-    let expired = loaded.iter().find_map(|der| not_valid(der, now));
-    if let Some(message) = expired {
+    load_authorities(table, name, &path, now)
+}
+
+/// The same for a path that was read already.
+pub fn load_authorities(
+    table: &Table<'_>,
+    name: &str,
+    path: &Path,
+    now: UnixTime,
+) -> Option<Vec<CertificateDer<'static>>> {
+    let loaded = loaded(table, name, load::certificates(path))?;
+    for message in loaded.iter().filter_map(|der| not_valid(der, now)) {
         table.fault(name, Fault::of_certificate(message, "give certificates that are valid now, or correct the clock"));
     }
     Some(loaded)

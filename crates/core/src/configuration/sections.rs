@@ -98,6 +98,11 @@ pub fn log(root: &mut Table<'_>) -> LogSettings {
 
 named_setting!(TlsFloor, [("1.2", TlsFloor::Tls12), ("1.3", TlsFloor::Tls13)]);
 
+/// `[tls] minimum`.
+pub fn tls_minimum(table: &mut Table<'_>) -> TlsFloor {
+    table.default("minimum", TlsFloor::Tls12)
+}
+
 /// `workers`: one per core unless the file says otherwise.
 pub fn workers(table: &mut Table<'_>) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from).min(limits::WORKERS);
