@@ -90,8 +90,8 @@ impl BodyDecoder {
         Self { state, dropped_trailers: 0 }
     }
 
-    /// The next piece, at most `at_most` bytes of data; with 0 only the end is looked for. After the end it is `End` again; after a fault the same
-    /// fault again.
+    /// The next piece, at most `at_most` bytes of data; with 0 only the end is looked for. After the end it is
+    /// `End` again, after a fault the same fault.
     pub fn take(&mut self, buffer: &mut BytesMut, at_most: usize) -> Result<BodyPiece, BodyFault> {
         loop {
             self.state = match self.state {
