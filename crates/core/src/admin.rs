@@ -30,17 +30,23 @@ pub struct Admin {
     metrics: Registry,
     status: Arc<Status>,
     own_pages: axum::Router,
+    own_changes: axum::Router,
 }
 
 impl Admin {
     /// `status` is asked for at each request and must not wait for anything.
     pub fn new(readiness: Readiness, metrics: Registry, status: impl Fn() -> Value + Send + Sync + 'static) -> Self {
-        Self { readiness, metrics, status: Arc::new(status), own_pages: axum::Router::new() }
+        Self { readiness, metrics, status: Arc::new(status), own_pages: axum::Router::new(), own_changes: axum::Router::new() }
     }
 
     /// Adds pages of the program's own to the loopback listener and the Unix socket.
     pub fn with_pages(self, pages: axum::Router) -> Self {
         Self { own_pages: pages, ..self }
+    }
+
+    /// Adds what changes something in a way of the program's own; it is reached over the Unix socket alone.
+    pub fn with_changes(self, changes: axum::Router) -> Self {
+        Self { own_changes: changes, ..self }
     }
 
     /// Opens the read-only pages on a loopback address; any other is refused.
@@ -63,7 +69,7 @@ impl Admin {
         reload: ReloadTrigger,
         logs: Option<Arc<Logs>>,
     ) -> Result<AdminListener, AdminError> {
-        listener::open_unix(path, pages::all(self).merge(pages::changes(reload, logs)))
+        listener::open_unix(path, pages::all(self).merge(pages::changes(reload, logs)).merge(self.own_changes.clone()))
     }
 }
 

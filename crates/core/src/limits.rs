@@ -55,6 +55,16 @@ pub const HTTP2_STREAMS: u32 = 100;
 pub const CLIENT_STREAM_WINDOW: u32 = 256 * KIB as u32;
 /// Receive window of an HTTP/2 client's connection: what one client can make us hold.
 pub const CLIENT_CONNECTION_WINDOW: u32 = MIB as u32;
+/// Between pings of an HTTP/2 client.
+pub const CLIENT_PING_EVERY: Duration = Duration::from_secs(20);
+/// A client that answers no ping for this long is gone.
+pub const CLIENT_PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections that the kernel holds for us before they are accepted.
+pub const LISTEN_BACKLOG: i32 = 4096;
+/// After a failure to accept: descriptors may be exhausted, and trying at once would only burn the processor.
+pub const ACCEPT_BACKOFF_FIRST: Duration = Duration::from_millis(10);
+/// Longest wait after a failure to accept.
+pub const ACCEPT_BACKOFF_LONGEST: Duration = Duration::from_secs(1);
 /// What a refused client should wait.
 pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -104,6 +114,9 @@ pub const BULK_FROM: u64 = MIB as u64;
 /// Workers that an instance may announce.
 pub const WORKERS: usize = 64;
 
+/// Control messages that wait to leave on one tunnel: a heartbeat, a verdict, a drain.
+pub const CONTROL_QUEUE: usize = 8;
+
 // ---- roles
 
 /// TCP connect to a role; as long again its TLS handshake.
@@ -147,6 +160,9 @@ pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 pub const ROLE_MAX_HEAD_CAP: usize = 128 * KIB;
 /// Between looks at the site's source.
 pub const SITE_POLL: Duration = Duration::from_secs(60);
+
+/// Site configurations that wait to be judged: every connection point pushes at once after a restart.
+pub const CONFIGURATION_QUEUE: usize = 64;
 
 // ---- stopping
 

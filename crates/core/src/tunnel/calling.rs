@@ -1,0 +1,111 @@
+//! The gateway's end of a tunnel: it calls on a connection that it accepted.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::SendStream;
+use h2::client::{ResponseFuture, SendRequest};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
+
+use super::frame::{Answers, Event, request_piece};
+use super::grpc::{self, GrpcService};
+use super::message::{AnswerHead, Lane, RequestHead};
+use super::piece::Piece;
+use super::receiving::{Receiving, grpc_status};
+use super::{TunnelBroken, generated, sending, settings};
+use crate::fields::Fields;
+use crate::shutdown::Tasks;
+use crate::tls::TlsStream;
+
+/// Starts exchanges on one tunnel. Cheap to clone; usable from any worker, cheapest from its own.
+#[derive(Clone)]
+pub struct Caller {
+    h2: SendRequest<Piece>,
+    template: Request<()>,
+}
+
+/// The connection itself. Any end of this future means that the tunnel is lost.
+pub type Connection = h2::client::Connection<TlsStream, Piece>;
+
+/// Speaks HTTP/2 on an accepted tunnel.
+pub async fn open(stream: TlsStream, lane: Lane) -> Result<(Caller, Connection), TunnelBroken> {
+    let (h2, connection) = settings::client(lane).handshake(stream).await?;
+    Ok((Caller { h2, template: exchange_request() }, connection))
+}
+
+fn exchange_request() -> Request<()> {
+    let mut request = Request::new(());
+    *request.method_mut() = Method::POST;
+    *request.version_mut() = Version::HTTP_2;
+    *request.uri_mut() = Uri::from_static("https://tunnel/cmg.tunnel.v1.Tunnel/Exchange");
+    let fields: &mut HeaderMap = request.headers_mut();
+    fields.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    fields.insert(http::header::TE, HeaderValue::from_static("trailers"));
+    request
+}
+
+impl Caller {
+    /// Starts an exchange: head, what there is of the body, and its end if that is known.
+    /// An error here proves that nothing was started.
+    pub fn start(&self, head: RequestHead, data: Bytes, end: Option<Fields>) -> Result<Calling, TunnelBroken> {
+        let (answer, mut stream) = self.h2.clone().send_request(self.template.clone(), false)?;
+        let sent_end = end.is_some();
+        stream.send_data(request_piece(Some(head), data, end), sent_end)?;
+        Ok(Calling { stream, answer: Answer::Awaited(answer), end: None })
+    }
+
+    /// The control client of this tunnel. Its pumps belong to `tasks`.
+    pub fn control(&self, tasks: &Tasks) -> generated::tunnel_client::TunnelClient<GrpcService> {
+        let service = GrpcService::new(self.h2.clone(), tasks.clone());
+        generated::tunnel_client::TunnelClient::with_origin(service, Uri::from_static(grpc::ORIGIN))
+    }
+}
+
+/// One exchange at the gateway. Dropped before its end it resets the stream, which reaches the role.
+pub struct Calling {
+    stream: SendStream<Piece>,
+    answer: Answer,
+    /// The end of the answer, held back until the stream itself has ended.
+    end: Option<Fields>,
+}
+
+enum Answer {
+    Awaited(ResponseFuture),
+    Arriving(Receiving<Answers>),
+}
+
+impl Calling {
+    /// Waits until the tunnel takes another chunk of the body.
+    pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TunnelBroken>> {
+        sending::poll_room(&mut self.stream, cx)
+    }
+
+    /// Sends a chunk of the body, its end, or both. Call it only when there is room.
+    pub fn send(&mut self, data: Bytes, end: Option<Fields>) -> Result<(), TunnelBroken> {
+        let is_end = end.is_some();
+        Ok(self.stream.send_data(request_piece(None, data, end), is_end)?)
+    }
+
+    /// The next event of the answer. `End` comes after the stream has ended: an exchange that is over leaves
+    /// nothing behind on the connection.
+    pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event<AnswerHead>, TunnelBroken>> {
+        if let Answer::Awaited(response) = &mut self.answer {
+            let (parts, body) = ready!(Pin::new(response).poll(cx))?.into_parts();
+            grpc_status(&parts.headers)?;
+            self.answer = Answer::Arriving(Receiving::new(body));
+        }
+        let Answer::Arriving(receiving) = &mut self.answer else { return Poll::Pending };
+        if self.end.is_none() {
+            match ready!(receiving.poll_event(cx))? {
+                Event::End(trailers) => self.end = Some(trailers),
+                event @ (Event::Head(_) | Event::Data(_) | Event::HandedToRole | Event::Refused(_)) => {
+                    return Poll::Ready(Ok(event));
+                }
+            }
+        }
+        ready!(receiving.poll_finished(cx))?;
+        Poll::Ready(Ok(Event::End(self.end.take().unwrap_or_default())))
+    }
+}

@@ -1,0 +1,492 @@
+//! Messages of an exchange to bytes and back. The only place where an exchange's wire types and ours meet.
+//! The reader streams `data` while its message is still arriving and believes nothing: every value that
+//! leaves here has been checked.
+
+use bytes::{Buf, Bytes, BytesMut};
+use prost::Message;
+use std::time::Duration;
+
+use super::exchange::{Received, Said, Violation};
+use super::generated as wire;
+use super::message::{AnswerHead, ClientProof, Lane, Refused, RefusedReason, RequestHead};
+use super::piece::{DATA_TAG, GRPC_PREFIX, Piece};
+use crate::fields::{Field, Fields};
+use crate::http1::{valid_field, valid_method, valid_reason};
+use crate::limits;
+use crate::request_id::RequestId;
+
+/// What the other end sent cannot be understood or is not allowed. The tunnel's fault, never the client's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    #[error("a compressed message, which was not agreed on")]
+    Compressed,
+    #[error("a message of {0} bytes, more than the limit")]
+    TooLong(usize),
+    #[error("a message that does not parse: {0}")]
+    Malformed(&'static str),
+    #[error("a message with a value that is not allowed: {0}")]
+    NotAllowed(&'static str),
+    #[error(transparent)]
+    Violation(#[from] Violation),
+    #[error("the stream ended in the middle of a message or before its end")]
+    Truncated,
+}
+
+/// What a reader has found. `H` is the head of the direction.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event<H> {
+    Head(H),
+    Data(Bytes),
+    End(Fields),
+    HandedToRole,
+    Refused(Refused),
+}
+
+impl<H> Event<H> {
+    fn said(&self) -> Said {
+        match self {
+            Event::Head(_) => Said::Head,
+            Event::Data(_) => Said::Data,
+            Event::End(_) => Said::End,
+            Event::HandedToRole => Said::HandedToRole,
+            Event::Refused(_) => Said::Refused,
+        }
+    }
+}
+
+// ---------------------------------------------------------------- writing
+
+/// The first message of a request: head, first bytes of the body, and its end if that is known already.
+pub fn request_piece(head: Option<RequestHead>, data: Bytes, end: Option<Fields>) -> Piece {
+    if head.is_none() && end.is_none() {
+        return Piece::message(&[], data);
+    }
+    let part = wire::RequestPart { head: head.map(head_to_wire), end: end.map(end_to_wire), data: Bytes::new() };
+    Piece::message(&part.encode_to_vec(), data)
+}
+
+/// A message of an answer.
+pub fn answer_piece(head: Option<AnswerHead>, data: Bytes, end: Option<Fields>) -> Piece {
+    if head.is_none() && end.is_none() {
+        return Piece::message(&[], data);
+    }
+    let head = head.map(|head| wire::ResponseHead {
+        status: u32::from(head.status),
+        reason: head.reason,
+        fields: fields_to_wire(head.fields),
+        content_length: head.content_length,
+        role_micros: head.role_micros,
+    });
+    let part = wire::ResponsePart { head, end: end.map(end_to_wire), ..Default::default() };
+    Piece::message(&part.encode_to_vec(), data)
+}
+
+/// The message that says that the request can no longer be sent again.
+pub fn handed_piece() -> Piece {
+    Piece::message(&wire::ResponsePart { handed_to_role: true, ..Default::default() }.encode_to_vec(), Bytes::new())
+}
+
+/// The message of a refusal.
+pub fn refused_piece(refused: Refused) -> Piece {
+    let refused = wire::Refused {
+        reason: reason_to_wire(refused.reason).into(),
+        detail: refused.detail,
+        not_started: refused.not_started,
+    };
+    Piece::message(&wire::ResponsePart { refused: Some(refused), ..Default::default() }.encode_to_vec(), Bytes::new())
+}
+
+fn head_to_wire(head: RequestHead) -> wire::RequestHead {
+    wire::RequestHead {
+        method: head.method,
+        target: head.target,
+        fields: fields_to_wire(head.fields),
+        request_id: head.request_id.to_string(),
+        role_id: head.role_id,
+        deadline_ms: head.deadline.map_or(0, |deadline| u32::try_from(deadline.as_millis()).unwrap_or(u32::MAX)),
+        lane: lane_to_wire(head.lane).into(),
+        content_length: head.content_length,
+        client_connection: head.client_connection,
+        proof: proof_to_wire(head.proof).into(),
+        client_chain: head.client_chain,
+    }
+}
+
+fn fields_to_wire(fields: Fields) -> Vec<wire::Field> {
+    fields.into_iter().map(|field| wire::Field { name: field.name, value: field.value }).collect()
+}
+
+fn end_to_wire(trailers: Fields) -> wire::End {
+    wire::End { trailers: fields_to_wire(trailers) }
+}
+
+pub(super) const fn lane_to_wire(lane: Lane) -> wire::Lane {
+    match lane {
+        Lane::Interactive => wire::Lane::Interactive,
+        Lane::Bulk => wire::Lane::Bulk,
+    }
+}
+
+pub(super) fn lane_from_wire(lane: i32) -> Lane {
+    match wire::Lane::try_from(lane) {
+        Ok(wire::Lane::Bulk) => Lane::Bulk,
+        Ok(wire::Lane::Interactive | wire::Lane::Unspecified) | Err(_) => Lane::Interactive,
+    }
+}
+
+const fn proof_to_wire(proof: ClientProof) -> wire::ClientProof {
+    match proof {
+        ClientProof::Certificate => wire::ClientProof::Certificate,
+        ClientProof::Token => wire::ClientProof::Token,
+        ClientProof::None => wire::ClientProof::None,
+    }
+}
+
+const fn reason_to_wire(reason: RefusedReason) -> wire::RefusalReason {
+    match reason {
+        RefusedReason::NotMapped => wire::RefusalReason::NotMapped,
+        RefusedReason::Refused => wire::RefusalReason::Refused,
+        RefusedReason::RoleUnreachable => wire::RefusalReason::RoleUnreachable,
+        RefusedReason::RoleTlsFailed => wire::RefusalReason::RoleTlsFailed,
+        RefusedReason::RoleAborted => wire::RefusalReason::RoleAborted,
+        RefusedReason::RoleAnswerInvalid => wire::RefusalReason::RoleAnswerInvalid,
+        RefusedReason::RoleTimeout => wire::RefusalReason::RoleTimeout,
+        RefusedReason::Draining => wire::RefusalReason::Draining,
+        RefusedReason::Full => wire::RefusalReason::Full,
+        RefusedReason::RequestAborted => wire::RefusalReason::RequestAborted,
+    }
+}
+
+// ---------------------------------------------------------------- reading
+
+/// A direction of an exchange: how its parts are read.
+pub trait Direction {
+    type Head;
+    /// The event of a length-delimited field other than `data` and `end`; `None`: unknown, ignored.
+    fn field(number: u32, bytes: Bytes) -> Result<Option<Event<Self::Head>>, FrameError>;
+    /// The event of a number; `None`: unknown, ignored.
+    fn number(number: u32, value: u64) -> Option<Event<Self::Head>>;
+}
+
+/// The request's direction, read by the connection point.
+#[derive(Debug)]
+pub struct Requests;
+
+/// The answer's direction, read by the gateway.
+#[derive(Debug)]
+pub struct Answers;
+
+impl Direction for Requests {
+    type Head = RequestHead;
+
+    fn field(number: u32, bytes: Bytes) -> Result<Option<Event<RequestHead>>, FrameError> {
+        match number {
+            1 => Ok(Some(Event::Head(request_head(decode(bytes)?)?))),
+            _ => Ok(None),
+        }
+    }
+
+    fn number(_number: u32, _value: u64) -> Option<Event<RequestHead>> {
+        None
+    }
+}
+
+impl Direction for Answers {
+    type Head = AnswerHead;
+
+    fn field(number: u32, bytes: Bytes) -> Result<Option<Event<AnswerHead>>, FrameError> {
+        match number {
+            1 => Ok(Some(Event::Head(answer_head(decode(bytes)?)?))),
+            4 => Ok(Some(Event::Refused(refused(decode(bytes)?)))),
+            _ => Ok(None),
+        }
+    }
+
+    fn number(number: u32, value: u64) -> Option<Event<AnswerHead>> {
+        (number == 3 && value != 0).then_some(Event::HandedToRole)
+    }
+}
+
+/// Number of the field `end`, the same in both directions.
+const END: u32 = 2;
+/// Number of the field `data`, the same in both directions.
+const DATA: u32 = (DATA_TAG >> 3) as u32;
+
+/// Where the reader stands inside a message.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    /// Before a message: its prefix comes next.
+    Prefix,
+    /// In a message with that many bytes left, at the tag of a field.
+    Tag { left: usize },
+    /// Behind a tag that is followed by a number.
+    Number { left: usize, field: u32 },
+    /// Behind a tag that is followed by a length.
+    Length { left: usize, field: u32 },
+    /// In a field that is needed whole.
+    Whole { left: usize, field: u32, length: usize },
+    /// In `data`.
+    Data { left: usize, length: usize },
+}
+
+/// Reads the messages of one direction of an exchange from chunks of any size.
+#[derive(Debug)]
+pub struct Reader<D> {
+    at: At,
+    received: Received,
+    /// The chunk being read.
+    chunk: Bytes,
+    /// The beginning of something that a chunk cut in two.
+    partial: BytesMut,
+    /// `end` of the message being read: it takes effect when the message is complete.
+    end: Option<Fields>,
+    direction: std::marker::PhantomData<D>,
+}
+
+impl<D: Direction> Default for Reader<D> {
+    fn default() -> Self {
+        Self {
+            at: At::Prefix,
+            received: Received::AwaitHead,
+            chunk: Bytes::new(),
+            partial: BytesMut::new(),
+            end: None,
+            direction: std::marker::PhantomData,
+        }
+    }
+}
+
+impl<D: Direction> Reader<D> {
+    /// Gives the reader its next bytes. Call it only after `next` has returned `None`.
+    pub fn feed(&mut self, chunk: Bytes) {
+        debug_assert!(self.chunk.is_empty(), "a chunk is read to its end first");
+        self.chunk = chunk;
+    }
+
+    /// How far the exchange has been received.
+    pub fn received(&self) -> Received {
+        self.received
+    }
+
+    /// The stream ended: is that allowed here?
+    pub fn at_end_of_stream(&self) -> Result<(), FrameError> {
+        let between_messages = matches!(self.at, At::Prefix) && self.partial.is_empty() && self.chunk.is_empty();
+        if between_messages && self.received.is_final() { Ok(()) } else { Err(FrameError::Truncated) }
+    }
+
+    /// The next event, or `None` when more bytes are needed.
+    pub fn next(&mut self) -> Result<Option<Event<D::Head>>, FrameError> {
+        loop {
+            if let Some(event) = self.step()? {
+                self.received = self.received.after(event.said())?;
+                return Ok(Some(event));
+            }
+            if self.chunk.is_empty() && self.needs_bytes() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The end of a message and an empty field are seen without another byte.
+    fn needs_bytes(&self) -> bool {
+        !matches!(self.at, At::Tag { left: 0 } | At::Whole { length: 0, .. })
+    }
+
+    fn step(&mut self) -> Result<Option<Event<D::Head>>, FrameError> {
+        match self.at {
+            At::Prefix => self.prefix().map(|()| None),
+            At::Tag { left: 0 } => {
+                self.at = At::Prefix;
+                Ok(self.end.take().map(Event::End))
+            }
+            At::Tag { left } => self.tag(left).map(|()| None),
+            At::Number { left, field } => match self.varint(left)? {
+                Some((value, left)) => {
+                    self.at = At::Tag { left };
+                    Ok(D::number(field, value))
+                }
+                None => Ok(None),
+            },
+            At::Length { left, field } => self.length(left, field).map(|()| None),
+            At::Whole { left, field, length } => match self.take(length) {
+                Some(bytes) => {
+                    self.at = At::Tag { left: left - length };
+                    self.whole(field, bytes)
+                }
+                None => Ok(None),
+            },
+            At::Data { left, length } => Ok(self.data(left, length)),
+        }
+    }
+
+    fn prefix(&mut self) -> Result<(), FrameError> {
+        let Some(mut prefix) = self.take(GRPC_PREFIX) else { return Ok(()) };
+        if prefix.get_u8() != 0 {
+            return Err(FrameError::Compressed);
+        }
+        let left = prefix.get_u32() as usize;
+        if left > limits::TUNNEL_MESSAGE {
+            return Err(FrameError::TooLong(left));
+        }
+        self.at = At::Tag { left };
+        Ok(())
+    }
+
+    fn tag(&mut self, left: usize) -> Result<(), FrameError> {
+        let Some((tag, left)) = self.varint(left)? else { return Ok(()) };
+        let field = u32::try_from(tag >> 3).map_err(|_| FrameError::Malformed("field number"))?;
+        self.at = match tag & 7 {
+            0 => At::Number { left, field },
+            2 => At::Length { left, field },
+            1 => fixed(left, 8)?,
+            5 => fixed(left, 4)?,
+            _ => return Err(FrameError::Malformed("wire type")),
+        };
+        Ok(())
+    }
+
+    fn length(&mut self, left: usize, field: u32) -> Result<(), FrameError> {
+        let Some((length, left)) = self.varint(left)? else { return Ok(()) };
+        let length = usize::try_from(length).map_err(|_| FrameError::Malformed("length"))?;
+        if length > left {
+            return Err(FrameError::Malformed("a field is longer than its message"));
+        }
+        self.at = match (field, length) {
+            (DATA, 0) => At::Tag { left },
+            (DATA, _) => At::Data { left, length },
+            _ => At::Whole { left, field, length },
+        };
+        Ok(())
+    }
+
+    fn whole(&mut self, field: u32, bytes: Bytes) -> Result<Option<Event<D::Head>>, FrameError> {
+        if field != END {
+            return D::field(field, bytes);
+        }
+        let end: wire::End = decode(bytes)?;
+        self.end = Some(fields(end.trailers)?);
+        Ok(None)
+    }
+
+    fn data(&mut self, left: usize, length: usize) -> Option<Event<D::Head>> {
+        let now = length.min(self.chunk.len());
+        if now == 0 {
+            return None;
+        }
+        self.at = match length - now {
+            0 => At::Tag { left: left - now },
+            rest => At::Data { left: left - now, length: rest },
+        };
+        Some(Event::Data(self.chunk.split_to(now)))
+    }
+
+    /// That many bytes in one piece, without a copy when one chunk holds them.
+    fn take(&mut self, length: usize) -> Option<Bytes> {
+        if self.partial.is_empty() && self.chunk.len() >= length {
+            return Some(self.chunk.split_to(length));
+        }
+        let missing = length.saturating_sub(self.partial.len()).min(self.chunk.len());
+        self.partial.extend_from_slice(&self.chunk.split_to(missing));
+        (self.partial.len() >= length).then(|| self.partial.split().freeze())
+    }
+
+    /// A number and what is left of the message behind it.
+    fn varint(&mut self, left: usize) -> Result<Option<(u64, usize)>, FrameError> {
+        while let Some(byte) = self.chunk.first().copied() {
+            self.chunk.advance(1);
+            if self.partial.len() >= left {
+                return Err(FrameError::Malformed("a number is longer than its message"));
+            }
+            self.partial.extend_from_slice(&[byte]);
+            if byte < 0x80 {
+                let length = self.partial.len();
+                let value = prost::encoding::decode_varint(&mut self.partial.split());
+                return Ok(Some((value.map_err(|_| FrameError::Malformed("number"))?, left - length)));
+            }
+            if self.partial.len() >= 10 {
+                return Err(FrameError::Malformed("number"));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A field of fixed length, which no message of ours has: skipped as unknown.
+fn fixed(left: usize, length: usize) -> Result<At, FrameError> {
+    if length > left {
+        return Err(FrameError::Malformed("a field is longer than its message"));
+    }
+    Ok(At::Whole { left, field: 0, length })
+}
+
+fn decode<M: Message + Default>(bytes: Bytes) -> Result<M, FrameError> {
+    M::decode(bytes).map_err(|_| FrameError::Malformed("submessage"))
+}
+
+fn fields(fields: Vec<wire::Field>) -> Result<Fields, FrameError> {
+    if fields.len() > 2 * limits::HEAD_FIELDS {
+        return Err(FrameError::NotAllowed("number of fields"));
+    }
+    if fields.iter().any(|field| !valid_field(&field.name, &field.value)) {
+        return Err(FrameError::NotAllowed("field"));
+    }
+    Ok(fields.into_iter().map(|field| Field { name: field.name, value: field.value }).collect())
+}
+
+fn request_head(head: wire::RequestHead) -> Result<RequestHead, FrameError> {
+    if !valid_method(&head.method) {
+        return Err(FrameError::NotAllowed("method"));
+    }
+    if head.client_chain.len() > limits::CLIENT_CERTIFICATES {
+        return Err(FrameError::NotAllowed("number of certificates"));
+    }
+    Ok(RequestHead {
+        method: head.method,
+        target: head.target,
+        fields: fields(head.fields)?,
+        request_id: RequestId::parse(&head.request_id).map_err(|_| FrameError::NotAllowed("request id"))?,
+        role_id: head.role_id,
+        deadline: (head.deadline_ms > 0).then(|| Duration::from_millis(head.deadline_ms.into())),
+        lane: lane_from_wire(head.lane),
+        content_length: head.content_length,
+        client_connection: head.client_connection,
+        proof: match wire::ClientProof::try_from(head.proof) {
+            Ok(wire::ClientProof::Certificate) => ClientProof::Certificate,
+            Ok(wire::ClientProof::Token) => ClientProof::Token,
+            Ok(wire::ClientProof::None) => ClientProof::None,
+            Ok(wire::ClientProof::Unspecified) | Err(_) => return Err(FrameError::NotAllowed("client proof")),
+        },
+        client_chain: head.client_chain,
+    })
+}
+
+fn answer_head(head: wire::ResponseHead) -> Result<AnswerHead, FrameError> {
+    let status = u16::try_from(head.status).ok().filter(|status| (200..=599).contains(status));
+    let status = status.ok_or(FrameError::NotAllowed("status"))?;
+    if !valid_reason(&head.reason) {
+        return Err(FrameError::NotAllowed("reason phrase"));
+    }
+    Ok(AnswerHead {
+        status,
+        reason: head.reason,
+        fields: fields(head.fields)?,
+        content_length: head.content_length,
+        role_micros: head.role_micros,
+    })
+}
+
+fn refused(refused: wire::Refused) -> Refused {
+    let reason = match wire::RefusalReason::try_from(refused.reason) {
+        Ok(wire::RefusalReason::NotMapped) => RefusedReason::NotMapped,
+        Ok(wire::RefusalReason::RoleUnreachable) => RefusedReason::RoleUnreachable,
+        Ok(wire::RefusalReason::RoleTlsFailed) => RefusedReason::RoleTlsFailed,
+        Ok(wire::RefusalReason::RoleAborted) => RefusedReason::RoleAborted,
+        Ok(wire::RefusalReason::RoleAnswerInvalid) => RefusedReason::RoleAnswerInvalid,
+        Ok(wire::RefusalReason::RoleTimeout) => RefusedReason::RoleTimeout,
+        Ok(wire::RefusalReason::Draining) => RefusedReason::Draining,
+        Ok(wire::RefusalReason::Full) => RefusedReason::Full,
+        Ok(wire::RefusalReason::RequestAborted) => RefusedReason::RequestAborted,
+        Ok(wire::RefusalReason::Refused | wire::RefusalReason::Unspecified) | Err(_) => RefusedReason::Refused,
+    };
+    Refused { reason, detail: refused.detail, not_started: refused.not_started }
+}

@@ -1,0 +1,68 @@
+//! The receiving half of an exchange over h2: chunks in, checked events out, flow control credited as the
+//! bytes are taken.
+
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::RecvStream;
+
+use super::TunnelBroken;
+use super::frame::{Direction, Event, Reader};
+
+pub struct Receiving<D> {
+    stream: RecvStream,
+    reader: Reader<D>,
+}
+
+impl<D: Direction> Receiving<D> {
+    pub fn new(stream: RecvStream) -> Self {
+        Self { stream, reader: Reader::default() }
+    }
+
+    /// The next event. After `End` or `Refused` only [`Receiving::poll_finished`] may follow.
+    pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event<D::Head>, TunnelBroken>> {
+        loop {
+            if let Some(event) = self.reader.next()? {
+                return Poll::Ready(Ok(event));
+            }
+            match ready!(self.poll_chunk(cx)?) {
+                Some(chunk) => self.reader.feed(chunk),
+                None => {
+                    self.reader.at_end_of_stream()?;
+                    return Poll::Ready(Err(TunnelBroken::Closed));
+                }
+            }
+        }
+    }
+
+    /// Reads the stream to its end, after the last event. A gRPC status other than 0 is an error.
+    pub fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TunnelBroken>> {
+        while let Some(chunk) = ready!(self.poll_chunk(cx)?) {
+            self.reader.feed(chunk);
+            if self.reader.next()?.is_some() {
+                // The state machine has refused it already: nothing may follow the last event.
+                return Poll::Ready(Err(TunnelBroken::Closed));
+            }
+        }
+        let trailers = ready!(self.stream.poll_trailers(cx))?;
+        Poll::Ready(trailers.as_ref().map_or(Ok(()), grpc_status))
+    }
+
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, TunnelBroken>> {
+        let Some(chunk) = ready!(self.stream.poll_data(cx)) else { return Poll::Ready(Ok(None)) };
+        let chunk = chunk?;
+        self.stream.flow_control().release_capacity(chunk.len())?;
+        Poll::Ready(Ok(Some(chunk)))
+    }
+}
+
+/// The status in trailers, or in the headers of an answer that is nothing but a status.
+pub fn grpc_status(fields: &http::HeaderMap) -> Result<(), TunnelBroken> {
+    let text = |name| fields.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    match text("grpc-status") {
+        Some(code) if code != "0" => {
+            Err(TunnelBroken::Status { code, message: text("grpc-message").unwrap_or_default() })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
