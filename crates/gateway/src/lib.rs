@@ -1,3 +1,33 @@
-//! Placeholder until the first commit.
+//! The gateway: accepts devices over mutual TLS, admits or refuses each request, sends admitted ones down a
+//! tunnel. The modules stand in the order in which a request passes them.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
 pub mod settings;
+
+mod accept;
+mod client_connection;
+mod edge;
+mod http1_edge;
+mod http2_edge;
+
+mod client;
+mod exchange_record;
+mod filter;
+mod pre_auth;
+mod published;
+mod refusal_answer;
+mod registry;
+mod relay;
+mod request_path;
+mod selection;
+mod service_metadata;
+mod service_names;
+
+mod site_keeper;
+mod tunnel_link;
+
+mod admin_pages;
+pub mod commands;
+mod instance;
+mod metrics;
+pub mod program;

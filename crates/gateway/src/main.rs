@@ -1,1 +1,83 @@
-fn main() {}
+//! The gateway's process: command line, then five beats: settings, logs, bind, run, drain.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use cmg_core::build_info::BUILD;
+use cmg_core::configuration::Overrides;
+use cmg_core::logs::Logs;
+use cmg_core::shutdown::Signals;
+use cmg_gateway::settings::{ENVIRONMENT, GatewaySettings};
+use cmg_gateway::{commands, program};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Accepts devices from the internet and sends what is admitted down the tunnels of connection points.
+#[derive(Parser)]
+#[command(name = "cmg-gateway", version = BUILD.version)]
+struct Arguments {
+    /// The gateway's file.
+    #[arg(long, short, global = true, default_value = "/etc/cmg/gateway.toml")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve; the same as no command.
+    Run,
+    /// Read the file and everything that it names, and report every problem.
+    Check {
+        /// Show the settings in effect and where each came from.
+        #[arg(long)]
+        print: bool,
+    },
+    /// Look after stored site configurations.
+    #[command(subcommand)]
+    Site(Site),
+}
+
+#[derive(Subcommand)]
+enum Site {
+    /// Drop the stored configuration of a site of the running gateway, so that a lower version may follow.
+    Forget {
+        /// The site code, such as PS1.
+        code: String,
+    },
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    // Fails only when a provider is installed already, which is then this one.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let arguments = Arguments::parse();
+    let settings = match GatewaySettings::load(&arguments.config, Overrides::from_environment(ENVIRONMENT)) {
+        Ok(settings) => settings,
+        Err(problems) => return commands::report(&problems),
+    };
+    match arguments.command.unwrap_or(Command::Run) {
+        Command::Run => run(settings).await,
+        Command::Check { print } => commands::check(&arguments.config, &settings, print),
+        Command::Site(Site::Forget { code }) => commands::forget_site(&settings, &code).await,
+    }
+}
+
+async fn run(settings: GatewaySettings) -> ExitCode {
+    let started = Logs::start(&settings.log).map_err(anyhow::Error::from);
+    let signals = Signals::install().map_err(anyhow::Error::from);
+    let (logs, signals) = match (started, signals) {
+        (Ok(logs), Ok(signals)) => (logs, signals),
+        (Err(error), _) | (_, Err(error)) => return commands::failed(&error.to_string()),
+    };
+    match program::run(settings, signals).await {
+        Ok(end) => end.exit_code().into(),
+        Err(error) => {
+            tracing::error!(%error, "the gateway could not start");
+            logs.flush();
+            commands::failed(&error.to_string())
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Listening: socket -> ClientHello -> client or tunnel. The loop takes a permit, starts a task and goes on; TLS
+//! and the first head have one deadline together. The place where passthrough by SNI will branch off.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cmg_core::limits;
+use cmg_core::tls::configs::TUNNEL_ALPN;
+use cmg_core::tls::{ClientHello, FlushRule, HelloFault, TlsStream, accept};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::client::Client;
+use crate::instance::Worker;
+use crate::{client_connection, tunnel_link};
+
+/// What may come in on a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// Clients, and tunnels told apart by ALPN.
+    Clients,
+    Tunnels,
+}
+
+/// A listening socket that every worker may open on the same address.
+pub fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(limits::LISTEN_BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Accepts until the instance stops accepting. An error of the system backs off; it never ends the loop.
+pub async fn run(listener: std::net::TcpListener, port: Port, worker: Arc<Worker>) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    let mut backoff = Duration::ZERO;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = worker.instance.clients.stopping() => return Ok(()),
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((socket, address)) => {
+                backoff = Duration::ZERO;
+                start(socket, address, port, &worker);
+            }
+            Err(error) => {
+                worker.instance.metrics.accept_errors.increment();
+                backoff = (backoff * 2).clamp(limits::ACCEPT_BACKOFF_FIRST, limits::ACCEPT_BACKOFF_LONGEST);
+                tracing::warn!(%error, ?backoff, "a connection could not be accepted");
+                sleep(backoff).await;
+            }
+        }
+    }
+}
+
+fn start(socket: TcpStream, address: SocketAddr, port: Port, worker: &Arc<Worker>) {
+    let instance = &worker.instance;
+    let Some(permit) = instance.admit_connection() else {
+        instance.metrics.connections_refused.increment();
+        return;
+    };
+    let worker = Arc::clone(worker);
+    let tasks = instance.clients.clone();
+    let serve = async move {
+        let _permit = permit;
+        serve_connection(socket, address, port, worker).await;
+    };
+    tasks.spawn("connection", serve).detach();
+}
+
+async fn serve_connection(mut socket: TcpStream, address: SocketAddr, port: Port, worker: Arc<Worker>) {
+    let deadline = Instant::now() + limits::ESTABLISH;
+    let instance = &worker.instance;
+    let Some(permit) = instance.admit_handshake() else {
+        instance.metrics.connections_refused.increment();
+        return;
+    };
+    let hello = match ClientHello::read(&mut socket, deadline).await {
+        Ok(hello) => hello,
+        Err(fault) => return hello_failed(&worker, address, &fault),
+    };
+    if hello.offers(TUNNEL_ALPN) {
+        return tunnel_link::accept_tunnel(socket, hello, address, deadline, instance).await;
+    }
+    if port == Port::Tunnels {
+        instance.metrics.handshake_failed("tunnel");
+        return tracing::info!(%address, "a connection on the tunnel port did not offer cmg-tunnel/1");
+    }
+    let Some(stream) = client_tls(socket, hello, address, deadline, &worker).await else { return };
+    drop(permit);
+    let chain = stream.peer_certificates().map(<[_]>::to_vec).unwrap_or_default();
+    let client = Client::new(instance.next_connection_number(), address, chain);
+    client_connection::serve(stream, client, worker, deadline).await;
+}
+
+async fn client_tls(
+    socket: TcpStream,
+    hello: ClientHello,
+    address: SocketAddr,
+    deadline: Instant,
+    worker: &Worker,
+) -> Option<TlsStream> {
+    let metrics = &worker.instance.metrics;
+    let _running = metrics.handshakes_running.hold();
+    let config = worker.instance.client_tls();
+    let why = match timeout_at(deadline, accept(socket, hello, config, FlushRule::AtOnce)).await {
+        Ok(Ok(stream)) => {
+            metrics.handshakes.increment();
+            if stream.is_resumed() {
+                metrics.handshakes_resumed.increment();
+            }
+            return Some(stream);
+        }
+        Ok(Err(fault)) => fault.explain("the client"),
+        Err(_) => "the client did not finish the TLS handshake in time".to_owned(),
+    };
+    metrics.handshake_failed("client");
+    tracing::info!(%address, why, "TLS handshake with a client failed");
+    None
+}
+
+fn hello_failed(worker: &Worker, address: SocketAddr, fault: &HelloFault) {
+    if fault.is_quiet() {
+        return tracing::debug!(%address, %fault, "a connection ended before its ClientHello");
+    }
+    worker.instance.metrics.handshake_failed("client");
+    tracing::info!(%address, %fault, "a connection did not begin with a usable ClientHello");
+}

@@ -1,0 +1,78 @@
+//! The admin pages of a gateway: health, metrics, status, and the one thing that changes something.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::post;
+use cmg_core::admin::{Admin, AdminError, AdminListener, Readiness, reload_channel};
+use cmg_core::build_info::BUILD;
+use serde_json::{Value, json};
+
+use crate::instance::Instance;
+
+/// Opens the admin listener, the health listener if there is one, and the Unix socket.
+pub async fn open(instance: &Arc<Instance>, readiness: &Readiness) -> Result<Vec<AdminListener>, AdminError> {
+    let shown = Arc::clone(instance);
+    let admin = Admin::new(readiness.clone(), instance.metrics.registry.clone(), move || status(&shown));
+    let settings = &instance.settings;
+    let mut listeners = vec![admin.listen(settings.admin.listen).await?];
+    if let Some(address) = settings.health {
+        listeners.push(admin.listen_health(address).await?);
+    }
+    let changes = Router::new().route("/sites/{code}/forget", post(forget)).with_state(Arc::clone(instance));
+    let (reload, _) = reload_channel();
+    listeners.push(admin.with_changes(changes).listen_unix(&settings.admin.socket, reload, None)?);
+    Ok(listeners)
+}
+
+async fn forget(State(instance): State<Arc<Instance>>, Path(code): Path<String>) -> (StatusCode, String) {
+    match instance.keeper.forget(&code).await {
+        Ok(()) => (StatusCode::OK, format!("the configuration of site {code} was forgotten\n")),
+        Err(why) => (StatusCode::NOT_FOUND, format!("{why}\n")),
+    }
+}
+
+fn status(instance: &Instance) -> Value {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let published = instance.published();
+    let sites: Vec<Value> = published
+        .sites()
+        .map(|site| {
+            json!({
+                "site": site.code,
+                "version": site.version,
+                "digest": hex(&site.digest),
+                "roles": site.publication.roles.len(),
+                "connection_points": instance.registry.usable(&site.code),
+            })
+        })
+        .collect();
+    let tunnels: Vec<Value> = instance
+        .registry
+        .tunnels()
+        .iter()
+        .map(|tunnel| {
+            let (active, waiting) = tunnel.load();
+            json!({
+                "connection_point": tunnel.identity.to_string(),
+                "lane": tunnel.lane.name(),
+                "worker": tunnel.worker.0,
+                "seconds": tunnel.since.elapsed().as_secs(),
+                "active": active,
+                "waiting": waiting,
+                "draining": tunnel.is_draining(),
+            })
+        })
+        .collect();
+    json!({
+        "program": "cmg-gateway",
+        "build": BUILD,
+        "instance": instance.name(),
+        "sites": sites,
+        "tunnels": tunnels,
+        "client_connections": instance.metrics.client_connections.get(),
+        "exchanges_running": instance.metrics.exchanges_running.get(),
+    })
+}

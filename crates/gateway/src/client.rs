@@ -1,0 +1,97 @@
+//! A client's connection as the stages of admission see it: where it comes from, the chain it has proved to own
+//! the leaf of, and what was judged about that chain.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use cmg_core::headers::{CertificateFields, ClientIdentity};
+use cmg_core::site::ClientCertificateForm;
+use cmg_core::tls::certificate::Thumbprint;
+use cmg_core::tls::chain::{ChainFault, VerifiedChain};
+use rustls::pki_types::{CertificateDer, UnixTime};
+
+use crate::published::SiteInForce;
+
+/// A client whose chain a site trusts.
+#[derive(Debug)]
+pub struct TrustedClient {
+    /// The moment from which the verdict no longer holds.
+    pub not_after: UnixTime,
+    /// `X-CMG-Client`, made once.
+    pub identity_field: Bytes,
+}
+
+/// What a site's trust says about a client's chain.
+pub type Verdict = Result<Arc<TrustedClient>, ChainFault>;
+
+/// A verdict and what it was given by; another site or a changed trust asks again.
+struct Cached {
+    site: Arc<SiteInForce>,
+    verdict: Verdict,
+}
+
+pub struct Client {
+    /// Unique in the life of the instance.
+    pub number: u64,
+    pub address: SocketAddr,
+    /// `X-Forwarded-For`, made once.
+    pub address_field: Bytes,
+    chain: Vec<CertificateDer<'static>>,
+    /// SHA-256 of the leaf in hex: proved to be the client's, trusted or not.
+    thumbprint: Option<String>,
+    cached: ArcSwapOption<Cached>,
+}
+
+impl Client {
+    pub fn new(number: u64, address: SocketAddr, chain: Vec<CertificateDer<'static>>) -> Self {
+        let address_field = Bytes::from(address.ip().to_canonical().to_string());
+        let thumbprint = chain.first().map(|leaf| Thumbprint::of(leaf).to_string());
+        Self { number, address, address_field, chain, thumbprint, cached: ArcSwapOption::empty() }
+    }
+
+    pub fn has_certificate(&self) -> bool {
+        !self.chain.is_empty()
+    }
+
+    /// For logs.
+    pub fn thumbprint(&self) -> Option<&str> {
+        self.thumbprint.as_deref()
+    }
+
+    /// The chain as a role wants to see it.
+    pub fn certificate_fields(&self, form: ClientCertificateForm) -> Option<CertificateFields> {
+        let (leaf, issuers) = self.chain.split_first()?;
+        match form {
+            ClientCertificateForm::None => None,
+            ClientCertificateForm::Leaf => Some(CertificateFields::leaf(leaf)),
+            ClientCertificateForm::Chain => {
+                Some(CertificateFields::chain(leaf, issuers.iter().map(|issuer| issuer.as_ref())))
+            }
+        }
+    }
+
+    /// Judges the chain by the trust of a site, or remembers what was judged. Both are remembered for as long as
+    /// the site's configuration lives, trust no longer than the chain is valid.
+    pub fn verdict(&self, site: &Arc<SiteInForce>, now: UnixTime) -> Verdict {
+        if let Some(cached) = &*self.cached.load()
+            && Arc::ptr_eq(&cached.site, site)
+            && cached.verdict.as_ref().map_or(true, |trusted| now <= trusted.not_after)
+        {
+            return cached.verdict.clone();
+        }
+        let verdict = site.trust.judge(&self.chain, now).map(|chain| Arc::new(TrustedClient::new(&chain)));
+        self.cached.store(Some(Arc::new(Cached { site: Arc::clone(site), verdict: verdict.clone() })));
+        verdict
+    }
+}
+
+impl TrustedClient {
+    fn new(chain: &VerifiedChain) -> Self {
+        let thumbprint = chain.thumbprint.to_string();
+        let identity =
+            ClientIdentity { method: "certificate", thumbprint: Some(&thumbprint), subject: Some(&chain.subject) };
+        Self { not_after: chain.not_after, identity_field: identity.field_value() }
+    }
+}

@@ -1,0 +1,165 @@
+//! A client's connection after TLS: one exchange after another on HTTP/1.1, many at once on HTTP/2.
+
+use std::future::pending;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cmg_core::http1::RequestHead;
+use cmg_core::limits;
+use cmg_core::tls::TlsStream;
+use cmg_core::tls::configs::HTTP2_ALPN;
+use h2::server::{Connection, SendResponse};
+use h2::{Ping, PingPong, RecvStream};
+use http::Request;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use crate::client::Client;
+use crate::edge::ClientRequest;
+use crate::http1_edge::{HeadEnd, Http1Connection, Http1Exchange};
+use crate::http2_edge::{self, Http2Exchange};
+use crate::instance::Worker;
+use crate::request_path;
+
+/// Serves the connection to its end. The first head has to come by `deadline`.
+pub async fn serve(stream: TlsStream, client: Client, worker: Arc<Worker>, deadline: Instant) {
+    let _open = worker.instance.metrics.client_connections.hold();
+    if stream.alpn() == Some(HTTP2_ALPN) {
+        serve_http2(stream, Arc::new(client), worker, deadline).await;
+    } else {
+        serve_http1(Http1Connection::new(stream), &client, &worker, deadline).await;
+    }
+}
+
+async fn serve_http1(mut connection: Http1Connection, client: &Client, worker: &Worker, deadline: Instant) {
+    let mut first_deadline = Some(deadline);
+    loop {
+        let head = match next_head(&mut connection, worker, first_deadline.take()).await {
+            Ok(head) => head,
+            Err(HeadEnd::Closed) => return,
+            Err(HeadEnd::Refused(refusal)) => {
+                let answer = request_path::refuse_head(worker, client, refusal);
+                return connection.refuse_and_close(&answer).await;
+            }
+        };
+        let keep_alive = head.keep_alive && !worker.instance.clients.is_stopping();
+        let mut exchange = Http1Exchange::new(&mut connection, head.body, keep_alive, head.expects_continue);
+        request_path::serve(worker, client, client_request(head), &mut exchange).await;
+        if exchange.is_cut() {
+            return;
+        }
+        if !exchange.may_continue() {
+            return connection.close().await;
+        }
+    }
+}
+
+/// The next head. Silence is bounded by the connection's idle limit, a begun head by a deadline of its own.
+async fn next_head(
+    connection: &mut Http1Connection,
+    worker: &Worker,
+    first_deadline: Option<Instant>,
+) -> Result<RequestHead, HeadEnd> {
+    let begun = async {
+        let deadline = match first_deadline {
+            Some(deadline) => deadline,
+            None => {
+                connection.await_request().await?;
+                Instant::now() + limits::HEAD_TIMEOUT
+            }
+        };
+        let head = timeout_at(deadline, connection.read_head()).await;
+        head.unwrap_or_else(|_| Err(connection.head_overdue()))
+    };
+    tokio::select! {
+        head = begun => head,
+        // A draining gateway goes on reading open connections until its deadline.
+        () = worker.instance.clients.ending() => Err(HeadEnd::Closed),
+    }
+}
+
+fn client_request(head: RequestHead) -> ClientRequest {
+    let RequestHead { method, target, version: _, host, fields, body, keep_alive: _, expects_continue } = head;
+    ClientRequest { method, target, host, fields, body, expects_continue }
+}
+
+async fn serve_http2(stream: TlsStream, client: Arc<Client>, worker: Arc<Worker>, deadline: Instant) {
+    let handshake = http2_edge::settings().handshake(stream);
+    let Ok(Ok(mut connection)) = timeout_at(deadline, handshake).await else { return };
+    let tasks = worker.instance.clients.clone();
+    let alive = connection.ping_pong().map(|ping_pong| tasks.spawn("http/2 liveness", stays_alive(ping_pong)));
+    let mut dead = std::pin::pin!(async {
+        match alive {
+            Some(alive) => alive.await.unwrap_or_default(),
+            None => pending().await,
+        }
+    });
+    let mut is_stopping = false;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = worker.instance.clients.stopping(), if !is_stopping => {
+                is_stopping = true;
+                connection.graceful_shutdown();
+                continue;
+            }
+            () = worker.instance.clients.ending() => return last_words(connection).await,
+            () = &mut dead => return,
+            accepted = next_stream(&mut connection) => accepted,
+        };
+        let Some((request, respond)) = accepted else { return };
+        tasks
+            .spawn("http/2 exchange", serve_stream(request, respond, Arc::clone(&client), Arc::clone(&worker)))
+            .detach();
+    }
+}
+
+/// The next exchange; `None` when the connection has ended or has been idle for too long.
+async fn next_stream(connection: &mut Connection<TlsStream, Bytes>) -> Option<Stream> {
+    loop {
+        match timeout(limits::CLIENT_IDLE, connection.accept()).await {
+            Ok(Some(Ok(stream))) => return Some(stream),
+            Ok(Some(Err(error))) => {
+                tracing::debug!(%error, "an HTTP/2 connection ended");
+                return None;
+            }
+            Ok(None) => return None,
+            Err(_) if connection.has_streams() => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+type Stream = (Request<RecvStream>, SendResponse<Bytes>);
+
+/// Lets the exchanges that were just ended write why.
+async fn last_words(mut connection: Connection<TlsStream, Bytes>) {
+    connection.graceful_shutdown();
+    let rest = async { while let Some(Ok(_)) = connection.accept().await {} };
+    let _ = timeout(limits::LINGER, rest).await;
+}
+
+/// Ends when the client answers no ping: a client that vanished would otherwise be held for hours.
+async fn stays_alive(mut ping_pong: PingPong) {
+    loop {
+        sleep(limits::CLIENT_PING_EVERY).await;
+        match timeout(limits::CLIENT_PING_TIMEOUT, ping_pong.ping(Ping::opaque())).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) | Err(_) => return,
+        }
+    }
+}
+
+async fn serve_stream(
+    request: Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+    client: Arc<Client>,
+    worker: Arc<Worker>,
+) {
+    let judged = http2_edge::client_request(&request);
+    let awaits_continue = judged.as_ref().is_ok_and(|request| request.expects_continue);
+    let mut exchange = Http2Exchange::new(request.into_body(), respond, awaits_continue);
+    match judged {
+        Ok(request) => request_path::serve(&worker, &client, request, &mut exchange).await,
+        Err(refusal) => request_path::refuse(&worker, &client, refusal, &mut exchange).await,
+    }
+}

@@ -1,0 +1,146 @@
+//! A client's connection between exchanges: waiting for the next head without holding a buffer, and ending in
+//! a way that lets the client read what it was told.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use cmg_core::http1::{RequestHead, take_request_head};
+use cmg_core::limits;
+use cmg_core::refusal::{Refusal, RefusalKind};
+use cmg_core::tls::TlsStream;
+use tokio::io::AsyncWrite;
+use tokio::time::timeout;
+
+use crate::edge::ClientGone;
+use crate::refusal_answer;
+
+/// Why there is no head.
+#[derive(Debug)]
+pub enum HeadEnd {
+    /// The client closed the connection, or stayed silent for too long.
+    Closed,
+    /// What it sent is refused, and the connection with it.
+    Refused(Refusal),
+}
+
+pub struct Http1Connection {
+    pub(super) stream: TlsStream,
+    /// Read and not yet understood.
+    pub(super) received: BytesMut,
+    /// To be written before `data`: heads and framing.
+    pub(super) before: BytesMut,
+    /// To be written as it is.
+    pub(super) data: Bytes,
+    /// To be written after `data`.
+    pub(super) after: BytesMut,
+}
+
+impl Http1Connection {
+    pub fn new(stream: TlsStream) -> Self {
+        Self { stream, received: BytesMut::new(), before: BytesMut::new(), data: Bytes::new(), after: BytesMut::new() }
+    }
+
+    /// Waits for the first byte of the next request. The connection holds no buffer meanwhile.
+    pub async fn await_request(&mut self) -> Result<(), HeadEnd> {
+        if !self.received.is_empty() {
+            return Ok(());
+        }
+        self.received = BytesMut::new();
+        self.before = BytesMut::new();
+        self.after = BytesMut::new();
+        let ready = poll_fn(|cx| self.stream.poll_plaintext_ready(cx));
+        match timeout(limits::CLIENT_IDLE, ready).await {
+            Ok(Ok(1..)) => Ok(()),
+            Ok(Ok(0) | Err(_)) | Err(_) => Err(HeadEnd::Closed),
+        }
+    }
+
+    /// Reads a head. The caller bounds the time.
+    pub async fn read_head(&mut self) -> Result<RequestHead, HeadEnd> {
+        loop {
+            match take_request_head(&mut self.received) {
+                Ok(Some(head)) => return Ok(head),
+                Ok(None) => {}
+                Err(fault) => return Err(HeadEnd::Refused(refusal_answer::of_head_fault(&fault))),
+            }
+            match poll_fn(|cx| self.poll_receive(cx)).await {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => return Err(HeadEnd::Closed),
+            }
+        }
+    }
+
+    /// The refusal of a head that did not come in time, if it had begun to come.
+    pub fn head_overdue(&self) -> HeadEnd {
+        if self.received.is_empty() {
+            return HeadEnd::Closed;
+        }
+        HeadEnd::Refused(Refusal::new(RefusalKind::RequestTimeout, "the head of the request stopped coming"))
+    }
+
+    /// Reads what there is into `received`; 0 is the clean end.
+    pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let available = ready!(self.stream.poll_plaintext_ready(cx))?;
+        if available == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        self.stream.poll_read_into(cx, &mut self.received, limits::TUNNEL_CHUNK)
+    }
+
+    /// Hands everything that waits to the TLS stream.
+    pub(super) fn poll_hand_over(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientGone>> {
+        while self.before.has_remaining() || self.data.has_remaining() || self.after.has_remaining() {
+            let slices = [&self.before, &self.data[..], &self.after].map(io::IoSlice::new);
+            let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, &slices));
+            let mut written = written.map_err(|_| ClientGone)?;
+            if written == 0 {
+                return Poll::Ready(Err(ClientGone));
+            }
+            written -= advance(&mut self.before, written);
+            written -= advance(&mut self.data, written);
+            advance(&mut self.after, written);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientGone>> {
+        ready!(self.poll_hand_over(cx))?;
+        Pin::new(&mut self.stream).poll_flush(cx).map_err(|_| ClientGone)
+    }
+
+    /// Writes an answer of ours and ends the connection.
+    pub async fn refuse_and_close(mut self, answer: &[u8]) {
+        self.before.extend_from_slice(answer);
+        self.close().await;
+    }
+
+    /// Ends the connection so that the client can read to its end: close_notify, FIN, then what still comes is
+    /// thrown away for a while, because closing on unread bytes would make TCP take the answer back.
+    pub async fn close(mut self) {
+        let lingering = async {
+            poll_fn(|cx| self.poll_flush(cx)).await?;
+            poll_fn(|cx| Pin::new(&mut self.stream).poll_shutdown(cx)).await.map_err(|_| ClientGone)?;
+            let mut left = limits::LINGER_BYTES;
+            while left > 0 {
+                self.received.clear();
+                match poll_fn(|cx| self.poll_receive(cx)).await {
+                    Ok(count @ 1..) => left = left.saturating_sub(count),
+                    Ok(0) | Err(_) => break,
+                }
+            }
+            Ok::<_, ClientGone>(())
+        };
+        // Either way the connection is over.
+        let _ = timeout(limits::LINGER, lingering).await;
+    }
+}
+
+/// Takes up to `count` bytes away; returns how many it was.
+fn advance(buffer: &mut impl Buf, count: usize) -> usize {
+    let taken = count.min(buffer.remaining());
+    buffer.advance(taken);
+    taken
+}

@@ -1,0 +1,223 @@
+//! HTTP/2 with clients: streams in, exchanges out, with the limits that the internet needs. h2's guards against
+//! floods stay at their defaults here.
+
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use cmg_core::fields::{Field, Fields};
+use cmg_core::http1::BodyLength;
+use cmg_core::limits;
+use cmg_core::refusal::{Refusal, RefusalKind};
+use h2::server::{Builder, SendResponse};
+use h2::{Reason, RecvStream, SendStream};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+
+use crate::edge::{BodyError, BodyPart, ClientAnswer, ClientAnswerBody, ClientGone, ClientRequest, Edge};
+
+/// The limits of SECURITY for connections from the internet.
+pub fn settings() -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .max_concurrent_streams(limits::HTTP2_STREAMS)
+        .max_header_list_size(limits::REQUEST_HEAD as u32)
+        .initial_window_size(limits::CLIENT_STREAM_WINDOW)
+        .initial_connection_window_size(limits::CLIENT_CONNECTION_WINDOW)
+        .max_send_buffer_size(limits::TUNNEL_SEND_BUFFER);
+    builder
+}
+
+/// A request as the path takes it, or the refusal of what HTTP/2 itself lets pass.
+pub fn client_request(request: &Request<RecvStream>) -> Result<ClientRequest, Refusal> {
+    let bad = |detail: &str| Refusal::new(RefusalKind::BadRequest, detail);
+    let uri = request.uri();
+    let target = uri.path_and_query().map(|target| Bytes::copy_from_slice(target.as_str().as_bytes()));
+    let target = target.ok_or_else(|| bad("the request has no :path"))?;
+    if target.len() > limits::REQUEST_TARGET {
+        return Err(Refusal::new(RefusalKind::UriTooLong, "the request target is too long"));
+    }
+    let fields: Fields = request.headers().iter().map(|(name, value)| field(name, value)).collect();
+    if fields.len() > limits::HEAD_FIELDS {
+        return Err(Refusal::new(RefusalKind::HeaderTooLarge, "the head has too many fields"));
+    }
+    let authority = uri.authority().map(|authority| Bytes::copy_from_slice(authority.as_str().as_bytes()));
+    let hosts: Vec<&Bytes> = fields.all("host").collect();
+    let host = match (authority, hosts.as_slice()) {
+        (Some(authority), [host]) if !host.eq_ignore_ascii_case(&authority) => {
+            return Err(bad("Host and :authority differ"));
+        }
+        (Some(authority), [] | [_]) => Some(authority),
+        (None, [host]) => Some((*host).clone()),
+        (None, []) => None,
+        (_, [_, _, ..]) => return Err(bad("more than one Host")),
+    };
+    Ok(ClientRequest {
+        method: Bytes::copy_from_slice(request.method().as_str().as_bytes()),
+        target,
+        host,
+        body: body_length(request, &fields)?,
+        expects_continue: fields.first("expect").is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue")),
+        fields,
+    })
+}
+
+fn field(name: &HeaderName, value: &HeaderValue) -> Field {
+    Field::new(Bytes::copy_from_slice(name.as_str().as_bytes()), Bytes::copy_from_slice(value.as_bytes()))
+}
+
+/// h2 checks that a declared length is kept; here only that there is one meaning.
+fn body_length(request: &Request<RecvStream>, fields: &Fields) -> Result<BodyLength, Refusal> {
+    let bad = |detail: &str| Refusal::new(RefusalKind::BadRequest, detail);
+    let mut lengths = fields.all("content-length");
+    let length = lengths.next();
+    if lengths.next().is_some() {
+        return Err(bad("more than one Content-Length"));
+    }
+    let Some(length) = length else {
+        return Ok(if request.body().is_end_stream() { BodyLength::None } else { BodyLength::Chunked });
+    };
+    let digits = std::str::from_utf8(length).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    digits.and_then(|text| text.parse().ok()).map(BodyLength::Known).ok_or_else(|| bad("Content-Length is no number"))
+}
+
+/// One exchange on an HTTP/2 connection.
+pub struct Http2Exchange {
+    body: RecvStream,
+    respond: SendResponse<Bytes>,
+    stream: Option<SendStream<Bytes>>,
+    awaits_continue: bool,
+    /// What h2 gave in one piece and is longer than a chunk.
+    held: Bytes,
+    body_ended: bool,
+    answer_ended: bool,
+}
+
+impl Http2Exchange {
+    pub fn new(body: RecvStream, respond: SendResponse<Bytes>, awaits_continue: bool) -> Self {
+        let held = Bytes::new();
+        Self { body, respond, stream: None, awaits_continue, held, body_ended: false, answer_ended: false }
+    }
+
+    fn held_chunk(&mut self) -> BodyPart {
+        let length = self.held.len().min(limits::TUNNEL_CHUNK);
+        BodyPart::Data(self.held.split_to(length))
+    }
+}
+
+impl Edge for Http2Exchange {
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<BodyPart, BodyError>> {
+        if !self.held.is_empty() {
+            return Poll::Ready(Ok(self.held_chunk()));
+        }
+        while !self.body_ended {
+            let Some(data) = ready!(self.body.poll_data(cx)) else { break };
+            let data = data.map_err(|_| BodyError::ClientGone)?;
+            self.body.flow_control().release_capacity(data.len()).map_err(|_| BodyError::ClientGone)?;
+            if !data.is_empty() {
+                self.held = data;
+                return Poll::Ready(Ok(self.held_chunk()));
+            }
+        }
+        if self.body_ended {
+            return Poll::Ready(Ok(BodyPart::End(Fields::new())));
+        }
+        let trailers = ready!(self.body.poll_trailers(cx)).map_err(|_| BodyError::ClientGone)?;
+        self.body_ended = true;
+        let trailers = trailers.iter().flatten().map(|(name, value)| field(name, value)).collect();
+        Poll::Ready(Ok(BodyPart::End(trailers)))
+    }
+
+    fn take_end(&mut self) -> Option<Fields> {
+        if !self.held.is_empty() || !self.body.is_end_stream() {
+            return None;
+        }
+        self.body_ended = true;
+        Some(Fields::new())
+    }
+
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.stream {
+            Some(stream) => stream.poll_reset(cx).map(|_| ()),
+            None => self.respond.poll_reset(cx).map(|_| ()),
+        }
+    }
+
+    fn send_continue(&mut self) -> Result<(), ClientGone> {
+        if !std::mem::take(&mut self.awaits_continue) {
+            return Ok(());
+        }
+        let mut interim = Response::new(());
+        *interim.status_mut() = http::StatusCode::CONTINUE;
+        self.respond.send_informational(interim).map_err(|_| ClientGone)
+    }
+
+    fn send_head(&mut self, answer: ClientAnswer) -> Result<(), ClientGone> {
+        let mut response = Response::new(());
+        *response.status_mut() = http::StatusCode::from_u16(answer.status).map_err(|_| ClientGone)?;
+        *response.headers_mut() = header_map(&answer.fields);
+        let length = match answer.body {
+            ClientAnswerBody::Nothing { told_length } => told_length,
+            ClientAnswerBody::Known(length) => Some(length),
+            ClientAnswerBody::Streamed => None,
+        };
+        if let Some(length) = length {
+            response.headers_mut().insert(http::header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        let ends = matches!(answer.body, ClientAnswerBody::Nothing { .. } | ClientAnswerBody::Known(0));
+        self.stream = Some(self.respond.send_response(response, ends).map_err(|_| ClientGone)?);
+        self.answer_ended = ends;
+        Ok(())
+    }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientGone>> {
+        let Some(stream) = &mut self.stream else { return Poll::Ready(Err(ClientGone)) };
+        while !self.answer_ended && stream.capacity() == 0 {
+            stream.reserve_capacity(limits::TUNNEL_CHUNK);
+            match ready!(stream.poll_capacity(cx)) {
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Poll::Ready(Err(ClientGone)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn send_data(&mut self, data: Bytes) -> Result<(), ClientGone> {
+        let stream = self.stream.as_mut().filter(|_| !self.answer_ended).ok_or(ClientGone)?;
+        stream.send_data(data, false).map_err(|_| ClientGone)
+    }
+
+    fn send_end(&mut self, trailers: Fields) -> Result<(), ClientGone> {
+        if std::mem::replace(&mut self.answer_ended, true) {
+            return Ok(());
+        }
+        let stream = self.stream.as_mut().ok_or(ClientGone)?;
+        if trailers.is_empty() {
+            return stream.send_data(Bytes::new(), true).map_err(|_| ClientGone);
+        }
+        stream.send_trailers(header_map(&trailers)).map_err(|_| ClientGone)
+    }
+
+    fn poll_flush(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), ClientGone>> {
+        // The connection's own task writes.
+        Poll::Ready(Ok(()))
+    }
+
+    fn cut(&mut self) {
+        self.answer_ended = true;
+        match &mut self.stream {
+            Some(stream) => stream.send_reset(Reason::INTERNAL_ERROR),
+            None => self.respond.send_reset(Reason::INTERNAL_ERROR),
+        }
+    }
+}
+
+/// Fields that HTTP/2 cannot carry are left out; they were checked for syntax long before.
+fn header_map(fields: &Fields) -> HeaderMap {
+    let mut map = HeaderMap::with_capacity(fields.len());
+    for field in fields {
+        let name = HeaderName::from_bytes(&field.name);
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_maybe_shared(field.value.clone())) {
+            map.append(name, value);
+        }
+    }
+    map
+}

@@ -1,0 +1,117 @@
+//! This process as its workers see it: settings, what is published, who is connected. Read without locks; what
+//! changes is swapped whole.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::{ArcSwap, Guard};
+use cmg_core::shutdown::Tasks;
+use cmg_core::tunnel::handshake::{BOOT_ID, new_boot_id};
+use cmg_core::worker::{Spawner, WorkerIndex};
+use rustls::ServerConfig;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::metrics::GatewayMetrics;
+use crate::published::Published;
+use crate::registry::Registry;
+use crate::service_names::ServiceNames;
+use crate::settings::GatewaySettings;
+use crate::site_keeper::SiteKeeper;
+
+pub struct Instance {
+    pub settings: GatewaySettings,
+    pub metrics: GatewayMetrics,
+    pub registry: Arc<Registry>,
+    pub keeper: SiteKeeper,
+    /// Listeners and clients: these are drained.
+    pub clients: Tasks,
+    /// Tunnels: these live until the clients have gone.
+    pub tunnels: Tasks,
+    pub spawner: Spawner,
+    pub boot_id: [u8; BOOT_ID],
+    names: ServiceNames,
+    client_tls: ArcSwap<ServerConfig>,
+    tunnel_tls: ArcSwap<ServerConfig>,
+    published: Arc<ArcSwap<Published>>,
+    connections: Arc<Semaphore>,
+    handshakes: Arc<Semaphore>,
+    last_connection: AtomicU64,
+}
+
+/// What an instance is made of.
+pub struct Parts {
+    pub settings: GatewaySettings,
+    pub metrics: GatewayMetrics,
+    pub keeper: SiteKeeper,
+    pub published: Arc<ArcSwap<Published>>,
+    pub spawner: Spawner,
+    pub client_tls: Arc<ServerConfig>,
+    pub tunnel_tls: Arc<ServerConfig>,
+}
+
+impl Instance {
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let Parts { settings, metrics, keeper, published, spawner, client_tls, tunnel_tls } = parts;
+        Arc::new(Self {
+            registry: Registry::new(spawner.count()),
+            keeper,
+            clients: Tasks::new(),
+            tunnels: Tasks::new(),
+            boot_id: new_boot_id(),
+            names: ServiceNames::new(settings.services.iter().map(|service| service.name.to_string())),
+            client_tls: ArcSwap::new(client_tls),
+            tunnel_tls: ArcSwap::new(tunnel_tls),
+            published,
+            connections: Arc::new(Semaphore::new(settings.limits.connections)),
+            handshakes: Arc::new(Semaphore::new(settings.limits.handshakes)),
+            last_connection: AtomicU64::new(0),
+            settings,
+            metrics,
+            spawner,
+        })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.settings.instance.name
+    }
+
+    pub fn names(&self) -> &ServiceNames {
+        &self.names
+    }
+
+    pub fn published(&self) -> Guard<Arc<Published>> {
+        self.published.load()
+    }
+
+    pub fn client_tls(&self) -> Arc<ServerConfig> {
+        self.client_tls.load_full()
+    }
+
+    pub fn tunnel_tls(&self) -> Arc<ServerConfig> {
+        self.tunnel_tls.load_full()
+    }
+
+    pub fn request_body_cap(&self) -> u64 {
+        self.settings.limits.request_body_cap
+    }
+
+    /// A place for a connection; `None` when the instance is full.
+    pub fn admit_connection(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.connections).try_acquire_owned().ok()
+    }
+
+    /// A place for a handshake; `None` when too many are under way.
+    pub fn admit_handshake(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.handshakes).try_acquire_owned().ok()
+    }
+
+    pub fn next_connection_number(&self) -> u64 {
+        self.last_connection.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// An instance as one of its workers sees it.
+pub struct Worker {
+    pub index: WorkerIndex,
+    pub instance: Arc<Instance>,
+}

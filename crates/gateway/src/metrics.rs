@@ -1,0 +1,96 @@
+//! The gateway's metrics, registered at start; what the path of a request counts is one atomic addition.
+
+use cmg_core::metrics::{Counter, CounterFamily, Gauge, Histogram, Registry};
+use cmg_core::refusal::RefusalKind;
+
+const OUTCOMES: [&str; 4] = ["answered", "refused", "cut", "client gone"];
+const STATUS_CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+pub struct GatewayMetrics {
+    pub registry: Registry,
+    pub exchanges_running: Gauge,
+    pub duration: Histogram,
+    pub request_bytes: Counter,
+    pub answer_bytes: Counter,
+    pub trailers_dropped: Counter,
+    pub client_connections: Gauge,
+    pub handshakes_running: Gauge,
+    pub handshakes: Counter,
+    pub handshakes_resumed: Counter,
+    pub connections_refused: Counter,
+    pub accept_errors: Counter,
+    pub tunnels: Gauge,
+    pub configurations_applied: Counter,
+    pub configurations_refused: Counter,
+    handshake_faults: CounterFamily<1>,
+    /// In the order of `OUTCOMES` and `STATUS_CLASSES`.
+    ended: Vec<Vec<Counter>>,
+    /// In the order of `RefusalKind::ALL`.
+    refused: Vec<Counter>,
+}
+
+impl GatewayMetrics {
+    pub fn new() -> Self {
+        let registry = Registry::new("cmg-gateway");
+        let ended = registry.counters(
+            "cmg_exchanges_total",
+            "Exchanges that have ended, by outcome and status class.",
+            ["outcome", "status"],
+        );
+        let refused = registry.counters("cmg_refusals_total", "Exchanges that were refused or cut, by code.", ["code"]);
+        Self {
+            ended: OUTCOMES.map(|outcome| STATUS_CLASSES.map(|class| ended.with([outcome, class])).into()).into(),
+            refused: RefusalKind::ALL.map(|kind| refused.with([kind.code()])).into(),
+            exchanges_running: registry.gauge("cmg_exchanges_running", "Exchanges that run now."),
+            duration: registry
+                .histogram("cmg_exchange_seconds", "From the head of a request to the end of its answer."),
+            request_bytes: registry.counter("cmg_request_body_bytes_total", "Bytes of request bodies."),
+            answer_bytes: registry.counter("cmg_answer_body_bytes_total", "Bytes of answer bodies."),
+            trailers_dropped: registry.counter("cmg_trailers_dropped_total", "Trailers that no client had asked for."),
+            client_connections: registry.gauge("cmg_client_connections", "Open connections of clients."),
+            handshakes_running: registry.gauge("cmg_handshakes_running", "TLS handshakes under way."),
+            handshakes: registry.counter("cmg_handshakes_total", "TLS handshakes of clients that succeeded."),
+            handshakes_resumed: registry
+                .counter("cmg_handshakes_resumed_total", "Of them those that resumed a session."),
+            connections_refused: registry
+                .counter("cmg_connections_refused_total", "Connections closed because a limit was reached."),
+            accept_errors: registry.counter("cmg_accept_errors_total", "Failures to accept a connection."),
+            handshake_faults: registry.counters(
+                "cmg_handshake_faults_total",
+                "TLS handshakes that failed, by which side of the gateway.",
+                ["listener"],
+            ),
+            tunnels: registry.gauge("cmg_tunnels", "Tunnels that may be given work."),
+            configurations_applied: registry
+                .counter("cmg_site_configurations_applied_total", "Site configurations that came into force."),
+            configurations_refused: registry
+                .counter("cmg_site_configurations_refused_total", "Site configurations that were refused."),
+            registry,
+        }
+    }
+
+    pub fn ended(&self, outcome: &str, status: u16) {
+        let outcome = OUTCOMES.iter().position(|known| *known == outcome).unwrap_or_default();
+        let counter = self.ended.get(outcome).and_then(|classes| classes.get(usize::from(status / 100)));
+        if let Some(counter) = counter {
+            counter.increment();
+        }
+    }
+
+    pub fn refused(&self, kind: RefusalKind) {
+        let at = RefusalKind::ALL.iter().position(|known| *known == kind).unwrap_or_default();
+        if let Some(counter) = self.refused.get(at) {
+            counter.increment();
+        }
+    }
+
+    pub fn handshake_failed(&self, listener: &str) {
+        self.handshake_faults.with([listener]).increment();
+    }
+}
+
+impl Default for GatewayMetrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,167 @@
+//! Puts a gateway together and takes it down in order: state, workers, listeners, admin pages, the ready line;
+//! then signals; then the drain.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use cmg_core::admin::{AdminError, AdminListener, Readiness};
+use cmg_core::shutdown::{Drain, DrainEnd, Signal, Signals, Tasks};
+use cmg_core::tls::chain::ChainFault;
+use cmg_core::tls::client_verifier::Unauthenticated;
+use cmg_core::tls::configs::{self, ConfigFault};
+use cmg_core::tls::service_certificates::ServiceCertificates;
+use cmg_core::worker::{WorkerIndex, Workers};
+use rustls::ServerConfig;
+use serde_json::json;
+use tokio::time::interval;
+
+use crate::accept::{self, Port};
+use crate::admin_pages;
+use crate::instance::{Instance, Parts, Worker};
+use crate::metrics::GatewayMetrics;
+use crate::published::Published;
+use crate::settings::{self, GatewaySettings};
+use crate::site_keeper::{SiteKeeper, StoreError};
+
+/// Why the gateway could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{address} could not be listened on: {error}; free the port or change [listen]")]
+    Listen { address: SocketAddr, error: io::Error },
+    #[error("the worker threads could not be started: {0}")]
+    Workers(io::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Tls(#[from] ConfigFault),
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+}
+
+/// Serves until a signal ends it.
+pub async fn run(settings: GatewaySettings, mut signals: Signals) -> Result<DrainEnd, StartError> {
+    let workers = Workers::start(settings.instance.workers, "cmg-gateway").map_err(StartError::Workers)?;
+    let keeper_tasks = Tasks::new();
+    let instance = build(settings, &workers, &keeper_tasks)?;
+    let client = open(&instance, Port::Clients)?;
+    let tunnel = open(&instance, Port::Tunnels)?;
+    let readiness = Readiness::new();
+    let admin = admin_pages::open(&instance, &readiness).await?;
+    let _watch = keeper_tasks.spawn("readiness", watch_readiness(Arc::clone(&instance), readiness.clone()));
+    say_ready(&client, &tunnel, &admin);
+    loop {
+        match signals.next().await {
+            Signal::Drain => break,
+            Signal::EndAtOnce => return Ok(DrainEnd::AtOnce { unfinished: instance.clients.running() }),
+            Signal::Reload => tracing::warn!("this version reloads nothing; restart to apply a changed file"),
+        }
+    }
+    let settings = &instance.settings.drain;
+    let drain = Drain { delay: settings.delay, deadline: settings.deadline };
+    let end = drain.run(&instance.clients, &readiness, signals.end_at_once()).await;
+    instance.tunnels.stop();
+    // The goodbyes leave; what does not go in time dies with the process.
+    let _ = tokio::time::timeout(cmg_core::limits::LAST_WORDS * 2, instance.tunnels.closed()).await;
+    instance.tunnels.end();
+    keeper_tasks.end();
+    Ok(end)
+}
+
+fn build(settings: GatewaySettings, workers: &Workers, keeper_tasks: &Tasks) -> Result<Arc<Instance>, StartError> {
+    let metrics = GatewayMetrics::new();
+    let published = Arc::new(ArcSwap::from_pointee(Published::default()));
+    let (applied, refused) = (metrics.configurations_applied.clone(), metrics.configurations_refused.clone());
+    let keeper = SiteKeeper::start(
+        &settings.instance.state_directory,
+        settings.sites.clone(),
+        Arc::clone(&published),
+        move |verdict| if verdict.applied { applied.increment() } else { refused.increment() },
+        keeper_tasks,
+    )?;
+    let client_tls = client_tls(&settings, &published)?;
+    let tunnel_tls = configs::tunnel_listener(Arc::clone(&settings.tunnel.certificate), &settings.tunnel.authorities)?;
+    let spawner = workers.spawner();
+    Ok(Instance::new(Parts { settings, metrics, keeper, published, spawner, client_tls, tunnel_tls }))
+}
+
+fn client_tls(
+    settings: &GatewaySettings,
+    published: &Arc<ArcSwap<Published>>,
+) -> Result<Arc<ServerConfig>, ConfigFault> {
+    let certificates: Vec<_> = settings.services.iter().map(|service| service.certificate.clone()).collect();
+    let unauthenticated = match settings.unauthenticated {
+        settings::Unauthenticated::Explain => Unauthenticated::Explain,
+        settings::Unauthenticated::Abort => {
+            let published = Arc::clone(published);
+            // In the handshake any site's trust will do; the request is judged by its own site's.
+            Unauthenticated::Abort(Arc::new(move |chain, now| {
+                let mut refused = ChainFault::NoCertificate;
+                for site in published.load().sites() {
+                    match site.trust.judge(chain, now) {
+                        Ok(_) => return Ok(()),
+                        Err(fault) => refused = fault,
+                    }
+                }
+                Err(refused)
+            }))
+        }
+    };
+    configs::client_listener(settings.tls_minimum, ServiceCertificates::new(&certificates), unauthenticated)
+}
+
+/// Opens each address once per worker: the kernel spreads connections over them.
+fn open(instance: &Arc<Instance>, port: Port) -> Result<Vec<SocketAddr>, StartError> {
+    let addresses = match port {
+        Port::Clients => &instance.settings.listen.client,
+        Port::Tunnels => &instance.settings.listen.tunnel,
+    };
+    let mut opened = Vec::new();
+    for address in addresses {
+        let fault = |error| StartError::Listen { address: *address, error };
+        let mut bound = *address;
+        for index in 0..instance.spawner.count() {
+            let listener = accept::listen(bound).map_err(fault)?;
+            // The first one decides a free port; the others share it.
+            bound = listener.local_addr().map_err(fault)?;
+            let at = WorkerIndex(index);
+            let worker = Arc::new(Worker { index: at, instance: Arc::clone(instance) });
+            let run = async move {
+                if let Err(error) = accept::run(listener, port, worker).await {
+                    tracing::error!(%error, "a listener failed");
+                }
+            };
+            instance.spawner.spawn(at, &instance.clients, "listener", run).detach();
+        }
+        opened.push(bound);
+    }
+    Ok(opened)
+}
+
+/// Ready means: at least one site is in force and has a connection point that may be given work.
+async fn watch_readiness(instance: Arc<Instance>, readiness: Readiness) {
+    let mut tick = interval(Duration::from_millis(100));
+    loop {
+        tick.tick().await;
+        let published = instance.published();
+        let codes: Vec<&str> = published.sites().map(|site| site.code.as_str()).collect();
+        if codes.is_empty() {
+            readiness.block("configuration", "no site configuration is in force yet");
+        } else {
+            readiness.clear("configuration");
+        }
+        match codes.iter().any(|code| instance.registry.usable(code) > 0) {
+            true => readiness.clear("tunnel"),
+            false => readiness.block("tunnel", "no connection point is connected"),
+        }
+    }
+}
+
+/// One line on stdout, for whoever started the process.
+fn say_ready(client: &[SocketAddr], tunnel: &[SocketAddr], admin: &[AdminListener]) {
+    let admin = admin.iter().find_map(|listener| listener.address);
+    println!("{}", json!({ "ready": true, "client": client, "tunnel": tunnel, "admin": admin }));
+    tracing::info!(?client, ?tunnel, ?admin, "the gateway listens");
+}

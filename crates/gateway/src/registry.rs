@@ -1,0 +1,321 @@
+//! Who is connected, and whose turn it is: `AllowedRequest` -> [`Lease`]. Strict round robin over the
+//! connection points of a site, skipping those that are draining or full. The only lock of the gateway; the
+//! path of a request reads a snapshot and takes none.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use cmg_core::limits;
+use cmg_core::refusal::{Refusal, RefusalKind};
+use cmg_core::tls::identity::TunnelIdentity;
+use cmg_core::tunnel::calling::Caller;
+use cmg_core::tunnel::message::Lane;
+use cmg_core::worker::WorkerIndex;
+
+use crate::filter::AllowedRequest;
+
+/// One connection of a connection point.
+pub struct Tunnel {
+    pub identity: Arc<TunnelIdentity>,
+    pub lane: Lane,
+    pub worker: WorkerIndex,
+    pub since: Instant,
+    pub caller: Caller,
+    /// Number in the life of this instance.
+    number: usize,
+    max_active: usize,
+    active: AtomicUsize,
+    waiting: AtomicUsize,
+    draining: AtomicBool,
+}
+
+impl Tunnel {
+    /// No new exchanges on this tunnel from now on.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Exchanges that hold a place: active and waiting ones.
+    pub fn load(&self) -> (usize, usize) {
+        (self.active.load(Ordering::Relaxed), self.waiting.load(Ordering::Relaxed))
+    }
+
+    fn lease(self: &Arc<Self>, place: Place) -> Option<Lease> {
+        let (count, most) = match place {
+            Place::Active => (&self.active, self.max_active),
+            Place::Waiting => (&self.waiting, limits::WAITING_EXCHANGES),
+        };
+        let taken = count.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |now| (now < most).then_some(now + 1));
+        taken.is_ok().then(|| Lease { tunnel: Arc::clone(self), place })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Active,
+    Waiting,
+}
+
+/// A place on a tunnel for one exchange, given back when dropped.
+pub struct Lease {
+    tunnel: Arc<Tunnel>,
+    place: Place,
+}
+
+impl Lease {
+    pub fn tunnel(&self) -> &Tunnel {
+        &self.tunnel
+    }
+
+    /// The role's head has come: a waiting exchange is now an active one.
+    pub fn head_arrived(&mut self) {
+        if self.place == Place::Waiting {
+            self.tunnel.active.fetch_add(1, Ordering::AcqRel);
+            self.tunnel.waiting.fetch_sub(1, Ordering::AcqRel);
+            self.place = Place::Active;
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let count = match self.place {
+            Place::Active => &self.tunnel.active,
+            Place::Waiting => &self.tunnel.waiting,
+        };
+        count.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// What a worker reads: never changed, only replaced.
+#[derive(Default)]
+struct Snapshot {
+    sites: HashMap<String, SitePoints>,
+}
+
+struct SitePoints {
+    points: Vec<ConnectionPoint>,
+    /// Whose turn it is, for each worker its own.
+    turns: Arc<[AtomicUsize]>,
+}
+
+struct ConnectionPoint {
+    tunnels: Vec<Arc<Tunnel>>,
+    /// For each worker and lane the tunnels in the order in which to try them.
+    preferred: Vec<[Vec<Arc<Tunnel>>; 2]>,
+}
+
+impl ConnectionPoint {
+    fn new(tunnels: Vec<Arc<Tunnel>>, workers: usize) -> Self {
+        let order = |worker, lane| {
+            let mut tunnels = tunnels.clone();
+            tunnels.sort_by_key(|tunnel| (tunnel.lane != lane, tunnel.worker != worker, tunnel.number));
+            tunnels
+        };
+        let lanes = |worker| [order(worker, Lane::Interactive), order(worker, Lane::Bulk)];
+        Self { preferred: (0..workers).map(|worker| lanes(WorkerIndex(worker))).collect(), tunnels }
+    }
+
+    fn lease(&self, worker: WorkerIndex, lane: Lane, place: Place) -> Option<Lease> {
+        let lanes = self.preferred.get(worker.0)?;
+        let tunnels = match lane {
+            Lane::Interactive => &lanes[0],
+            Lane::Bulk => &lanes[1],
+        };
+        tunnels.iter().filter(|tunnel| !tunnel.is_draining()).find_map(|tunnel| tunnel.lease(place))
+    }
+}
+
+#[derive(Default)]
+struct Register {
+    tunnels: BTreeMap<usize, Arc<Tunnel>>,
+    /// Places on workers given to tunnels that are not registered yet.
+    placed: Vec<(Arc<TunnelIdentity>, WorkerIndex)>,
+    turns: HashMap<String, Arc<[AtomicUsize]>>,
+    last_number: usize,
+}
+
+/// The connection points that are connected to this instance.
+pub struct Registry {
+    workers: usize,
+    register: Mutex<Register>,
+    snapshot: ArcSwap<Snapshot>,
+}
+
+impl Registry {
+    pub fn new(workers: usize) -> Arc<Self> {
+        Arc::new(Self { workers, register: Mutex::default(), snapshot: ArcSwap::default() })
+    }
+
+    /// Whose turn it is. Refuses at once when nobody is there or everybody is full.
+    pub fn lease(&self, request: &AllowedRequest, worker: WorkerIndex) -> Result<Lease, Refusal> {
+        let place = if request.waits() { Place::Waiting } else { Place::Active };
+        self.take_turn(request.site(), worker, request.lane(), place)
+    }
+
+    fn take_turn(&self, site: &str, worker: WorkerIndex, lane: Lane, place: Place) -> Result<Lease, Refusal> {
+        let snapshot = self.snapshot.load();
+        let nobody = || Refusal::new(RefusalKind::NoConnectionPoint, format!("site {site} has no connection point"));
+        let site_points = snapshot.sites.get(site).ok_or_else(nobody)?;
+        let (points, turn) = (&site_points.points, site_points.turns.get(worker.0).ok_or_else(nobody)?);
+        let first = turn.load(Ordering::Relaxed);
+        for offset in 0..points.len() {
+            let at = first.wrapping_add(offset) % points.len();
+            if let Some(lease) = points.get(at).and_then(|point| point.lease(worker, lane, place)) {
+                turn.store(at + 1, Ordering::Relaxed);
+                return Ok(lease);
+            }
+        }
+        let all_drain = points.iter().flat_map(|point| &point.tunnels).all(|tunnel| tunnel.is_draining());
+        if all_drain {
+            return Err(nobody());
+        }
+        Err(Refusal::new(RefusalKind::Overloaded, format!("every connection point of site {site} is full")))
+    }
+
+    /// The worker for a new tunnel of this connection point: the one that has the fewest of its interactive
+    /// tunnels, then the fewest of all of its tunnels.
+    pub fn place(self: &Arc<Self>, identity: TunnelIdentity) -> Placement {
+        let identity = Arc::new(identity);
+        let mut register = self.lock();
+        let load = |worker: &WorkerIndex| {
+            let here = |tunnel: &&Arc<Tunnel>| tunnel.worker == *worker && *tunnel.identity == *identity;
+            let all = register.tunnels.values().filter(here).count();
+            let bulk = register.tunnels.values().filter(here).filter(|tunnel| tunnel.lane == Lane::Bulk).count();
+            let coming = register.placed.iter().filter(|(who, at)| at == worker && **who == *identity).count();
+            (all - bulk + coming, all + coming)
+        };
+        let worker = (0..self.workers).map(WorkerIndex).min_by_key(load).unwrap_or(WorkerIndex(0));
+        register.placed.push((Arc::clone(&identity), worker));
+        Placement { registry: Arc::clone(self), identity, worker }
+    }
+
+    /// How many connection points of a site may be given work.
+    pub fn usable(&self, site: &str) -> usize {
+        let snapshot = self.snapshot.load();
+        let is_usable = |point: &&ConnectionPoint| point.tunnels.iter().any(|tunnel| !tunnel.is_draining());
+        snapshot.sites.get(site).map_or(0, |site| site.points.iter().filter(is_usable).count())
+    }
+
+    /// Every tunnel, in the order of their coming.
+    pub fn tunnels(&self) -> Vec<Arc<Tunnel>> {
+        self.lock().tunnels.values().cloned().collect()
+    }
+
+    fn register(self: &Arc<Self>, arrival: Arrival) -> Registration {
+        let mut register = self.lock();
+        register.last_number += 1;
+        let tunnel = Arc::new(Tunnel {
+            identity: arrival.identity,
+            lane: arrival.lane,
+            worker: arrival.worker,
+            since: Instant::now(),
+            caller: arrival.caller,
+            number: register.last_number,
+            max_active: arrival.max_active.clamp(1, limits::ACTIVE_EXCHANGES),
+            active: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+        });
+        register.tunnels.insert(tunnel.number, Arc::clone(&tunnel));
+        self.publish(&mut register);
+        Registration { registry: Arc::clone(self), tunnel }
+    }
+
+    fn remove(&self, number: usize) {
+        let mut register = self.lock();
+        register.tunnels.remove(&number);
+        self.publish(&mut register);
+    }
+
+    fn give_back_place(&self, identity: &Arc<TunnelIdentity>, worker: WorkerIndex) {
+        let mut register = self.lock();
+        if let Some(at) = register.placed.iter().position(|(who, at)| Arc::ptr_eq(who, identity) && *at == worker) {
+            register.placed.swap_remove(at);
+        }
+    }
+
+    fn publish(&self, register: &mut Register) {
+        let mut points: BTreeMap<(String, String), Vec<Arc<Tunnel>>> = BTreeMap::new();
+        for tunnel in register.tunnels.values() {
+            let key = (tunnel.identity.site.clone(), tunnel.identity.connection_point.clone());
+            points.entry(key).or_default().push(Arc::clone(tunnel));
+        }
+        let mut snapshot = Snapshot::default();
+        for ((site, _), tunnels) in points {
+            let new_turns = || (0..self.workers).map(|_| AtomicUsize::new(0)).collect();
+            let turns = Arc::clone(register.turns.entry(site.clone()).or_insert_with(new_turns));
+            let site = snapshot.sites.entry(site).or_insert_with(|| SitePoints { points: Vec::new(), turns });
+            site.points.push(ConnectionPoint::new(tunnels, self.workers));
+        }
+        self.snapshot.store(Arc::new(snapshot));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Register> {
+        // Nothing inside can panic half-way: a poisoned register is still whole.
+        self.register.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the hello has told about a placed tunnel.
+struct Arrival {
+    identity: Arc<TunnelIdentity>,
+    worker: WorkerIndex,
+    lane: Lane,
+    caller: Caller,
+    max_active: usize,
+}
+
+/// A worker chosen for a tunnel whose hello is still to come; given back when dropped.
+pub struct Placement {
+    registry: Arc<Registry>,
+    identity: Arc<TunnelIdentity>,
+    worker: WorkerIndex,
+}
+
+impl Placement {
+    pub fn worker(&self) -> WorkerIndex {
+        self.worker
+    }
+
+    pub fn identity(&self) -> &Arc<TunnelIdentity> {
+        &self.identity
+    }
+
+    /// The hello has come: exchanges may use the tunnel until the registration is dropped.
+    pub fn register(self, lane: Lane, caller: Caller, max_active: usize) -> Registration {
+        let identity = Arc::clone(&self.identity);
+        self.registry.register(Arrival { identity, worker: self.worker, lane, caller, max_active })
+    }
+}
+
+impl Drop for Placement {
+    fn drop(&mut self) {
+        self.registry.give_back_place(&self.identity, self.worker);
+    }
+}
+
+/// A tunnel that may be given work; leaves the registry when dropped.
+pub struct Registration {
+    registry: Arc<Registry>,
+    tunnel: Arc<Tunnel>,
+}
+
+impl Registration {
+    pub fn tunnel(&self) -> &Tunnel {
+        &self.tunnel
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.registry.remove(self.tunnel.number);
+    }
+}

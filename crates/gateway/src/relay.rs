@@ -1,0 +1,337 @@
+//! Moves one exchange between a client and a tunnel: `Lease` + body -> answer. Both directions are polled by
+//! the client's own task; neither waits for the other, nothing is held beyond a chunk in each direction.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use cmg_core::fields::{Field, Fields};
+use cmg_core::headers;
+use cmg_core::refusal::{Refusal, RefusalKind};
+use cmg_core::tunnel::TunnelBroken;
+use cmg_core::tunnel::calling::Calling;
+use cmg_core::tunnel::frame::Event;
+use cmg_core::tunnel::message::{AnswerHead, RequestHead};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::edge::{BodyError, BodyPart, ClientAnswer, ClientAnswerBody, Edge};
+use crate::registry::Lease;
+
+/// Why an exchange ended before its answer was delivered whole.
+#[derive(Debug)]
+pub enum Stop {
+    /// The client gets this refusal instead of an answer.
+    Refused(Refusal),
+    /// The client went away first.
+    ClientGone,
+    /// The answer had begun: the client's connection is cut.
+    Cut(Refusal),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Stop::Refused(refusal)
+    }
+}
+
+/// How far the upload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Upload {
+    Running,
+    Done,
+    /// The inside reads no further; the answer decides what that means.
+    Abandoned,
+}
+
+/// Bytes of bodies that have passed, and trailers that have not.
+#[derive(Debug, Default)]
+pub struct Passed {
+    pub request_bytes: AtomicU64,
+    pub answer_bytes: AtomicU64,
+    pub dropped_trailers: AtomicU64,
+}
+
+/// What bounds an exchange in size and time.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub request_body: u64,
+    /// For the answer's head, since the last byte of the request moved.
+    pub answer: Duration,
+    /// Without a byte of a body in either direction.
+    pub idle: Duration,
+}
+
+/// An exchange that has been started.
+pub struct Relay<'a, E> {
+    edge: &'a mut E,
+    calling: Calling,
+    lease: Lease,
+    bounds: Bounds,
+    upload: Upload,
+    passed: &'a Passed,
+    /// Of a known length, what the answer still owes.
+    owed: Option<u64>,
+    /// The names in the answer's Trailer, if the client asked for trailers.
+    announced: Option<Fields>,
+    timer: Timer,
+}
+
+impl<'a, E: Edge> Relay<'a, E> {
+    /// Sends head and first bytes of the body down the leased tunnel.
+    pub async fn start(
+        edge: &'a mut E,
+        lease: Lease,
+        head: RequestHead,
+        bounds: Bounds,
+        passed: &'a Passed,
+    ) -> Result<Self, Stop> {
+        let (data, end) = first_part(edge).await?;
+        count_request(passed, data.len(), bounds.request_body)?;
+        let upload = if end.is_some() { Upload::Done } else { Upload::Running };
+        let calling = lease.tunnel().caller.start(head, data, end).map_err(|broken| tunnel_lost(&broken))?;
+        let timer = Timer::new(bounds.answer);
+        Ok(Self { edge, calling, lease, bounds, upload, passed, owed: None, announced: None, timer })
+    }
+
+    /// Waits for the role's head; the upload goes on meanwhile.
+    pub async fn answer_head(&mut self) -> Result<AnswerHead, Stop> {
+        let head = poll_fn(|cx| self.poll_head(cx)).await?;
+        self.lease.head_arrived();
+        self.timer.limit(self.bounds.idle);
+        Ok(head)
+    }
+
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<AnswerHead, Stop>> {
+        self.poll_upload(cx)?;
+        loop {
+            match self.calling.poll_event(cx) {
+                Poll::Ready(Ok(Event::Head(head))) => return Poll::Ready(Ok(head)),
+                Poll::Ready(Ok(Event::HandedToRole)) => {}
+                Poll::Ready(Ok(Event::Refused(refused))) => {
+                    return Poll::Ready(Err(Refusal::new(refused.reason.refusal(), refused.detail).into()));
+                }
+                Poll::Ready(Ok(Event::Data(_) | Event::End(_))) => {
+                    return Poll::Ready(Err(tunnel_lost(&TunnelBroken::Closed).into()));
+                }
+                Poll::Ready(Err(broken)) => return Poll::Ready(Err(tunnel_lost(&broken).into())),
+                Poll::Pending => break,
+            }
+        }
+        if self.upload == Upload::Done && self.edge.poll_gone(cx).is_ready() {
+            return Poll::Ready(Err(Stop::ClientGone));
+        }
+        self.timer.poll_passed(cx).map(|()| Err(self.head_overdue().into()))
+    }
+
+    fn head_overdue(&self) -> Refusal {
+        match self.upload {
+            Upload::Running => Refusal::new(RefusalKind::RequestTimeout, "the body stopped coming"),
+            Upload::Done | Upload::Abandoned => {
+                Refusal::new(RefusalKind::TunnelTimeout, "the connection point gave no answer in time")
+            }
+        }
+    }
+
+    /// Streams the answer to the client. The upload may outlast it and is seen to its end.
+    pub async fn deliver(&mut self, answer: ClientAnswer, wants_trailers: bool) -> Result<(), Stop> {
+        self.owed = match answer.body {
+            ClientAnswerBody::Nothing { .. } => Some(0),
+            ClientAnswerBody::Known(length) => Some(length),
+            ClientAnswerBody::Streamed => None,
+        };
+        let announces = |field: &&Field| field.is("trailer");
+        self.announced = wants_trailers.then(|| answer.fields.iter().filter(announces).cloned().collect());
+        self.edge.send_head(answer).map_err(|_| Stop::ClientGone)?;
+        let delivered = poll_fn(|cx| self.poll_deliver(cx)).await;
+        if matches!(delivered, Err(Stop::Cut(_) | Stop::Refused(_))) {
+            self.edge.cut();
+        }
+        delivered?;
+        poll_fn(|cx| self.poll_rest_of_upload(cx)).await
+    }
+
+    fn poll_deliver(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+        self.poll_upload(cx).map_err(cut)?;
+        loop {
+            match self.edge.poll_room(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(Stop::ClientGone)),
+                Poll::Pending => return self.poll_idle(cx),
+            }
+            match self.calling.poll_event(cx) {
+                Poll::Ready(Ok(Event::Data(data))) => self.send_data(data)?,
+                Poll::Ready(Ok(Event::End(trailers))) => return Poll::Ready(self.send_end(trailers)),
+                Poll::Ready(Ok(Event::Head(_) | Event::HandedToRole | Event::Refused(_))) => {
+                    return Poll::Ready(Err(cut(tunnel_lost(&TunnelBroken::Closed).into())));
+                }
+                Poll::Ready(Err(broken)) => return Poll::Ready(Err(cut(tunnel_lost(&broken).into()))),
+                Poll::Pending => {
+                    if let Poll::Ready(Err(_)) = self.edge.poll_flush(cx) {
+                        return Poll::Ready(Err(Stop::ClientGone));
+                    }
+                    if self.upload == Upload::Done && self.edge.poll_gone(cx).is_ready() {
+                        return Poll::Ready(Err(Stop::ClientGone));
+                    }
+                    return self.poll_idle(cx);
+                }
+            }
+        }
+    }
+
+    fn send_data(&mut self, data: Bytes) -> Result<(), Stop> {
+        let length = data.len() as u64;
+        self.passed.answer_bytes.fetch_add(length, Relaxed);
+        self.timer.progress();
+        if let Some(owed) = &mut self.owed {
+            *owed = owed.checked_sub(length).ok_or_else(|| wrong_length("longer"))?;
+        }
+        self.edge.send_data(data).map_err(|_| Stop::ClientGone)
+    }
+
+    fn send_end(&mut self, mut trailers: Fields) -> Result<(), Stop> {
+        if self.owed.is_some_and(|owed| owed > 0) {
+            return Err(wrong_length("shorter"));
+        }
+        let before = trailers.len();
+        match &self.announced {
+            Some(announced) => {
+                headers::clean_trailers(&mut trailers);
+                headers::keep_announced_trailers(announced, &mut trailers);
+            }
+            None => trailers = Fields::new(),
+        }
+        self.passed.dropped_trailers.fetch_add((before - trailers.len()) as u64, Relaxed);
+        self.edge.send_end(trailers).map_err(|_| Stop::ClientGone)
+    }
+
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+        let overdue = || cut(Refusal::new(RefusalKind::TunnelTimeout, "no byte of a body moved in time").into());
+        self.timer.poll_passed(cx).map(|()| Err(overdue()))
+    }
+
+    fn poll_rest_of_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+        let flushed = self.edge.poll_flush(cx).map_err(|_| Stop::ClientGone)?;
+        self.poll_upload(cx).map_err(cut)?;
+        if flushed.is_ready() && self.upload != Upload::Running {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_idle(cx)
+    }
+
+    /// Moves what there is of the body. Only the client's faults are errors here.
+    fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<(), Stop> {
+        while self.upload == Upload::Running {
+            match self.calling.poll_room(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => {
+                    self.upload = Upload::Abandoned;
+                    break;
+                }
+                Poll::Pending => break,
+            }
+            let Poll::Ready(part) = self.edge.poll_body(cx) else { break };
+            self.timer.progress();
+            let sent = match part.map_err(body_stop)? {
+                BodyPart::Data(data) => {
+                    count_request(self.passed, data.len(), self.bounds.request_body)?;
+                    self.calling.send(data, None)
+                }
+                BodyPart::End(trailers) => {
+                    self.upload = Upload::Done;
+                    self.calling.send(Bytes::new(), Some(trailers))
+                }
+            };
+            if sent.is_err() {
+                self.upload = Upload::Abandoned;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is there of the body at once, so that a small request is one message.
+async fn first_part<E: Edge>(edge: &mut E) -> Result<(Bytes, Option<Fields>), Stop> {
+    poll_fn(|cx| {
+        let data = match edge.poll_body(cx).map_err(body_stop)? {
+            Poll::Ready(BodyPart::Data(data)) => data,
+            Poll::Ready(BodyPart::End(trailers)) => return Poll::Ready(Ok((Bytes::new(), Some(trailers)))),
+            Poll::Pending => return Poll::Ready(Ok((Bytes::new(), None))),
+        };
+        Poll::Ready(Ok((data, edge.take_end())))
+    })
+    .await
+}
+
+fn count_request(passed: &Passed, bytes: usize, most: u64) -> Result<(), Refusal> {
+    let now = passed.request_bytes.fetch_add(bytes as u64, Relaxed) + bytes as u64;
+    if now > most {
+        return Err(Refusal::new(RefusalKind::ContentTooLarge, format!("the body is longer than {most} bytes")));
+    }
+    Ok(())
+}
+
+fn body_stop(error: BodyError) -> Stop {
+    match error {
+        BodyError::Refused(refusal) => Stop::Refused(refusal),
+        BodyError::ClientGone => Stop::ClientGone,
+    }
+}
+
+/// After the answer has begun a refusal can only be shown by breaking off.
+pub fn cut(stop: Stop) -> Stop {
+    match stop {
+        Stop::Refused(refusal) => Stop::Cut(refusal),
+        Stop::ClientGone | Stop::Cut(_) => stop,
+    }
+}
+
+/// An answer that is not as long as announced cannot be delivered whole.
+fn wrong_length(how: &str) -> Stop {
+    Stop::Cut(Refusal::new(RefusalKind::RoleAborted, format!("the answer is {how} than its Content-Length")))
+}
+
+fn tunnel_lost(broken: &TunnelBroken) -> Refusal {
+    Refusal::new(RefusalKind::TunnelLost, broken.to_string())
+}
+
+/// One timer for an exchange. Progress only notes the time; the timer itself is moved when it fires.
+struct Timer {
+    sleep: Pin<Box<Sleep>>,
+    last_progress: Instant,
+    limit: Duration,
+}
+
+impl Timer {
+    fn new(limit: Duration) -> Self {
+        let now = Instant::now();
+        Self { sleep: Box::pin(sleep_until(now + limit)), last_progress: now, limit }
+    }
+
+    fn limit(&mut self, limit: Duration) {
+        self.limit = limit;
+        self.progress();
+        if self.last_progress + limit < self.sleep.deadline() {
+            self.sleep.as_mut().reset(self.last_progress + limit);
+        }
+    }
+
+    fn progress(&mut self) {
+        self.last_progress = Instant::now();
+    }
+
+    /// Ready when nothing has moved for the limit.
+    fn poll_passed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.sleep.as_mut().poll(cx).is_ready() {
+            let due = self.last_progress + self.limit;
+            if due <= Instant::now() {
+                return Poll::Ready(());
+            }
+            self.sleep.as_mut().reset(due);
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,221 @@
+//! Keeps the site configurations in force (SPEC S-04): judges what a connection point pushes, writes it to disk,
+//! then puts it in force and says so. One after another, on the main thread; a kill at any moment leaves the old
+//! configuration or the new one, never half of one.
+
+mod store;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use cmg_core::limits;
+use cmg_core::shutdown::Tasks;
+use cmg_core::site::{Publication, SitePermissions, overlaps};
+use cmg_core::tls::chain::ClientChains;
+use cmg_core::tunnel::control::ConfigurationVerdict;
+use cmg_core::tunnel::publication::{self, Digest};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::published::{Published, SiteInForce};
+use store::Store;
+pub use store::StoreError;
+
+/// Hands configurations to the one task that judges them.
+#[derive(Clone)]
+pub struct SiteKeeper {
+    orders: mpsc::Sender<Order>,
+}
+
+enum Order {
+    Apply { site: String, version: u64, publication: Bytes, answer: oneshot::Sender<ConfigurationVerdict> },
+    Forget { site: String, answer: oneshot::Sender<Result<(), String>> },
+}
+
+impl SiteKeeper {
+    /// Reads what was in force when the process last ended, and starts the task.
+    pub fn start(
+        state_directory: &Path,
+        permissions: Vec<SitePermissions>,
+        published: Arc<ArcSwap<Published>>,
+        on_verdict: impl Fn(&ConfigurationVerdict) + Send + 'static,
+        tasks: &Tasks,
+    ) -> Result<Self, StoreError> {
+        let store = Store::open(state_directory)?;
+        let mut keeping = Keeping { store, permissions, published };
+        keeping.restore()?;
+        let (orders, mut queue) = mpsc::channel(limits::CONFIGURATION_QUEUE);
+        let run = async move {
+            while let Some(order) = queue.recv().await {
+                // Whoever asked may have gone meanwhile.
+                match order {
+                    Order::Apply { site, version, publication, answer } => {
+                        let verdict = keeping.apply(&site, version, publication);
+                        on_verdict(&verdict);
+                        let _ = answer.send(verdict);
+                    }
+                    Order::Forget { site, answer } => {
+                        let _ = answer.send(keeping.forget(&site));
+                    }
+                }
+            }
+        };
+        tasks.spawn("site keeper", run).detach();
+        Ok(Self { orders })
+    }
+
+    /// Judges a configuration that a connection point of `site` has pushed.
+    pub async fn apply(&self, site: &str, version: u64, publication: Bytes) -> ConfigurationVerdict {
+        let (answer, verdict) = oneshot::channel();
+        let order = Order::Apply { site: site.to_owned(), version, publication, answer };
+        let stopping = || ConfigurationVerdict {
+            version,
+            applied: false,
+            problems: vec!["this gateway is stopping".to_owned()],
+            version_in_force: 0,
+            digest_in_force: Vec::new(),
+        };
+        if self.orders.send(order).await.is_err() {
+            return stopping();
+        }
+        verdict.await.unwrap_or_else(|_| stopping())
+    }
+
+    /// Drops the stored configuration of a site, so that a lower version may come into force.
+    pub async fn forget(&self, site: &str) -> Result<(), String> {
+        let (answer, done) = oneshot::channel();
+        let stopping = "this gateway is stopping".to_owned();
+        if self.orders.send(Order::Forget { site: site.to_owned(), answer }).await.is_err() {
+            return Err(stopping);
+        }
+        done.await.unwrap_or(Err(stopping))
+    }
+}
+
+/// The task's own.
+struct Keeping {
+    store: Store,
+    permissions: Vec<SitePermissions>,
+    published: Arc<ArcSwap<Published>>,
+}
+
+impl Keeping {
+    /// A stored configuration that may no longer be in force is named and left out, not deleted: the gateway's
+    /// file may have been changed by mistake.
+    fn restore(&mut self) -> Result<(), StoreError> {
+        let mut sites: Vec<Arc<SiteInForce>> = Vec::new();
+        for stored in self.store.read_all()? {
+            match self.judge(&stored.site, stored.version, &stored.publication, &sites) {
+                Ok(site) => sites.push(Arc::new(site)),
+                Err(problems) => {
+                    let site = stored.site;
+                    tracing::error!(
+                        site,
+                        ?problems,
+                        "a stored site configuration is no longer allowed and not in force"
+                    );
+                }
+            }
+        }
+        self.published.store(Arc::new(Published::new(sites)));
+        Ok(())
+    }
+
+    fn apply(&mut self, site: &str, version: u64, publication: Bytes) -> ConfigurationVerdict {
+        let in_force = self.published.load().site(site).cloned();
+        let outcome = match &in_force {
+            Some(current) if version < current.version => Err(vec![format!(
+                "version {version} is lower than version {} in force; publish the content under a higher number, \
+                 or run `cmg-gateway site forget {site}`",
+                current.version
+            )]),
+            Some(current) if version == current.version => same_version(current, &publication),
+            Some(_) | None => self.put_in_force(site, version, publication),
+        };
+        let now = self.published.load().site(site).cloned();
+        let verdict = ConfigurationVerdict {
+            version,
+            applied: outcome.is_ok(),
+            problems: outcome.err().unwrap_or_default(),
+            version_in_force: now.as_ref().map_or(0, |site| site.version),
+            digest_in_force: now.map(|site| site.digest.to_vec()).unwrap_or_default(),
+        };
+        log(site, &verdict, in_force.map(|site| site.version));
+        verdict
+    }
+
+    fn put_in_force(&mut self, site: &str, version: u64, publication: Bytes) -> Result<(), Vec<String>> {
+        let others = self.others(site);
+        let next = self.judge(site, version, &publication, &others)?;
+        let stored = self.store.write(site, version, publication);
+        stored.map_err(|error| vec![format!("the gateway could not keep it: {error}")])?;
+        let sites = others.into_iter().chain([Arc::new(next)]);
+        self.published.store(Arc::new(Published::new(sites)));
+        Ok(())
+    }
+
+    fn forget(&mut self, site: &str) -> Result<(), String> {
+        if self.published.load().site(site).is_none() {
+            return Err(format!("no configuration of site {site} is in force here"));
+        }
+        self.store.remove(site).map_err(|error| error.to_string())?;
+        self.published.store(Arc::new(Published::new(self.others(site))));
+        tracing::warn!(site, "the stored site configuration was forgotten");
+        Ok(())
+    }
+
+    fn others(&self, site: &str) -> Vec<Arc<SiteInForce>> {
+        self.published.load().sites().filter(|other| other.code != site).cloned().collect()
+    }
+
+    /// Everything that is wrong with it, or the site as it will be in force.
+    fn judge(
+        &self,
+        site: &str,
+        version: u64,
+        bytes: &[u8],
+        others: &[Arc<SiteInForce>],
+    ) -> Result<SiteInForce, Vec<String>> {
+        let publication = publication::decode(bytes)?;
+        let permissions = self.permissions.iter().find(|permissions| permissions.site.as_str() == site);
+        let permissions =
+            permissions.ok_or_else(|| vec![format!("site {site} is not in this gateway's configuration")])?;
+        let mut problems = permissions.judge(&publication).err().unwrap_or_default();
+        let taken = others.iter().map(|other| &other.publication);
+        problems.extend(overlaps(&publication, taken).err().unwrap_or_default());
+        let trust = trust_of(&publication).map_err(|faults| problems.extend(faults)).ok();
+        match trust {
+            Some(trust) if problems.is_empty() => {
+                let digest: Digest = publication::digest(bytes);
+                Ok(SiteInForce { code: site.to_owned(), version, digest, publication, trust })
+            }
+            Some(_) | None => Err(problems),
+        }
+    }
+}
+
+fn trust_of(publication: &Publication) -> Result<ClientChains, Vec<String>> {
+    let trust = &publication.client_trust;
+    ClientChains::new(trust.roots(), trust.intermediates().to_vec())
+        .map_err(|faults| faults.iter().map(ToString::to_string).collect())
+}
+
+fn same_version(current: &SiteInForce, publication: &[u8]) -> Result<(), Vec<String>> {
+    if publication::digest(publication) == current.digest {
+        return Ok(());
+    }
+    let version = current.version;
+    Err(vec![format!(
+        "version {version} is in force with another content; two connection points have different files, or one \
+         was changed without a higher version number"
+    )])
+}
+
+fn log(site: &str, verdict: &ConfigurationVerdict, before: Option<u64>) {
+    let ConfigurationVerdict { version, applied, problems, .. } = verdict;
+    if !applied {
+        tracing::error!(site, version, ?problems, "a site configuration was refused; the one in force stays");
+    } else if before != Some(*version) {
+        tracing::info!(site, version, before, "a site configuration is in force");
+    }
+}
