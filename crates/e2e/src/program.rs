@@ -78,6 +78,13 @@ impl Program {
         text.parse().with_context(|| format!("{} told {text:?} as {key:?}", self.name))
     }
 
+    /// The address of one of the site role's listeners.
+    pub fn listener(&self, name: &str) -> Result<std::net::SocketAddr> {
+        let text = self.ready["listeners"][name].as_str();
+        let text = text.with_context(|| format!("{} has no listener {name:?}: {}", self.name, self.ready))?;
+        text.parse().with_context(|| format!("{} told {text:?} as {name:?}", self.name))
+    }
+
     pub fn log_text(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }

@@ -1,0 +1,157 @@
+//! Says what a stack should be made of, and starts it: site role first, then gateways, then (their tunnel
+//! addresses are known now) the site configuration and the connection points.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::Stack;
+use super::files::{self, InternalServer};
+use super::starter::Starter;
+use crate::pki::Pki;
+
+#[derive(Clone, Debug)]
+pub struct Builder {
+    pub(super) gateways: usize,
+    pub(super) connection_points: usize,
+    pub(super) workers: usize,
+    pub(super) faulty_tunnels: bool,
+    pub(super) binaries: Option<PathBuf>,
+    /// Extra text for site.toml: more roles.
+    pub(super) site: String,
+    pub(super) site_over_https: bool,
+    pub(super) internal: Option<InternalServer>,
+    pub(super) gateway_environment: Vec<(String, String)>,
+    pub(super) connection_point_environment: Vec<(String, String)>,
+    folder: Option<PathBuf>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            gateways: 1,
+            connection_points: 1,
+            workers: 2,
+            faulty_tunnels: false,
+            binaries: None,
+            site: String::new(),
+            site_over_https: false,
+            internal: None,
+            gateway_environment: Vec::new(),
+            connection_point_environment: Vec::new(),
+            folder: None,
+        }
+    }
+}
+
+impl Builder {
+    pub fn gateways(mut self, count: usize) -> Self {
+        self.gateways = count;
+        self
+    }
+
+    pub fn connection_points(mut self, count: usize) -> Self {
+        self.connection_points = count;
+        self
+    }
+
+    pub fn workers(mut self, count: usize) -> Self {
+        self.workers = count;
+        self
+    }
+
+    /// Puts a fault proxy between the connection points and each instance.
+    pub fn faulty_tunnels(mut self) -> Self {
+        self.faulty_tunnels = true;
+        self
+    }
+
+    /// Where everything is written; a temporary folder unless it is said.
+    pub fn folder(mut self, folder: &Path) -> Self {
+        self.folder = Some(folder.to_owned());
+        self
+    }
+
+    /// Where the programs are; beside the running one unless it is said.
+    pub fn binaries(mut self, folder: &Path) -> Self {
+        self.binaries = Some(folder.to_owned());
+        self
+    }
+
+    /// More text for site.toml, such as another role. Its external prefixes begin with `/extra/`.
+    pub fn site(mut self, text: &str) -> Self {
+        self.site.push_str(text);
+        self
+    }
+
+    /// The connection points read the site configuration from the site role instead of from a file.
+    pub fn site_over_https(mut self) -> Self {
+        self.site_over_https = true;
+        self
+    }
+
+    /// Publishes an existing HTTPS server under `/bench/`.
+    pub fn internal(mut self, url: &str, authority: Option<&Path>) -> Self {
+        self.internal = Some(InternalServer { url: url.to_owned(), authority: authority.map(Path::to_owned) });
+        self
+    }
+
+    /// Overrides a key of every gateway's file, such as `LIMITS__CONNECTIONS`.
+    pub fn gateway_setting(mut self, key: &str, value: &str) -> Self {
+        self.gateway_environment.push((format!("CMG_GATEWAY__{key}"), value.to_owned()));
+        self
+    }
+
+    /// Overrides a key of every connection point's file.
+    pub fn connection_point_setting(mut self, key: &str, value: &str) -> Self {
+        self.connection_point_environment.push((format!("CMG_CONNECTION_POINT__{key}"), value.to_owned()));
+        self
+    }
+
+    /// Starts everything and waits until it is ready.
+    pub async fn start(self) -> Result<Stack> {
+        let stack = self.start_unready().await?;
+        stack.wait_ready().await?;
+        Ok(stack)
+    }
+
+    /// Starts everything without waiting for the tunnels.
+    pub async fn start_unready(self) -> Result<Stack> {
+        let temporary = self.folder.is_none().then(tempfile::tempdir).transpose()?;
+        let folder = match (&self.folder, &temporary) {
+            (Some(folder), _) => folder.clone(),
+            (None, Some(temporary)) => temporary.path().to_owned(),
+            (None, None) => PathBuf::from("."),
+        };
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        // The programs are told paths that hold from anywhere.
+        let folder = folder.canonicalize()?;
+        let pki = Pki::make(&folder.join("pki"), files::SERVICE_NAME)?;
+        let starter = Starter { builder: self, folder };
+        let site_role = starter.site_role(&pki).await?;
+        let mut stack = Stack {
+            pki,
+            site_role,
+            gateways: Vec::new(),
+            connection_points: Vec::new(),
+            tunnel_proxies: Vec::new(),
+            configuration: vec![starter.folder.join(files::SITE_ROLE_FILE), starter.folder.join(files::SITE_FILE)],
+            site_version: 1,
+            starter,
+            _temporary: temporary,
+        };
+        for _ in 0..stack.starter.builder.gateways {
+            stack.start_gateway().await?;
+        }
+        stack.publish("").await?;
+        for _ in 0..stack.starter.builder.connection_points {
+            stack.start_connection_point().await?;
+        }
+        Ok(stack)
+    }
+}
+
+/// Where the connection points dial: one address per instance.
+pub(super) type TunnelAddresses = Vec<(String, SocketAddr)>;
