@@ -22,6 +22,9 @@ pub mod stored;
 #[allow(clippy::all, clippy::unwrap_used, missing_docs)]
 pub mod generated;
 
+#[cfg(test)]
+mod golden;
+
 /// Why an exchange, or the connection under it, cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum TunnelBroken {

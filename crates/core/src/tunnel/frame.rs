@@ -490,3 +490,28 @@ fn refused(refused: wire::Refused) -> Refused {
     };
     Refused { reason, detail: refused.detail, not_started: refused.not_started }
 }
+
+/// Reads arbitrary bytes in both directions, whole and byte by byte: the verdict must be the same.
+pub fn fuzz_frames(stream: &[u8]) {
+    fn verdict<D: Direction>(stream: &[u8], size: usize) -> Result<usize, FrameError> {
+        let mut reader = Reader::<D>::default();
+        let mut data = 0;
+        let mut chunks = stream.chunks(size.max(1));
+        loop {
+            while let Some(event) = reader.next()? {
+                if let Event::Data(bytes) = event {
+                    data += bytes.len();
+                }
+            }
+            match chunks.next() {
+                Some(chunk) => reader.feed(Bytes::copy_from_slice(chunk)),
+                None => return reader.at_end_of_stream().map(|()| data),
+            }
+        }
+    }
+    assert_eq!(verdict::<Requests>(stream, usize::MAX), verdict::<Requests>(stream, 1));
+    assert_eq!(verdict::<Answers>(stream, usize::MAX), verdict::<Answers>(stream, 1));
+}
+
+#[cfg(test)]
+mod tests;
