@@ -61,11 +61,8 @@ pub(crate) fn list_elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// A byte of a token: of a method or a field name.
 pub(super) const fn is_token(byte: u8) -> bool {
-    match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => true,
-        b'-' | b'_' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'.' | b'^' | b'`' | b'|' | b'~' => true,
-        _ => false,
-    }
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'-' | b'_' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'.' | b'^' | b'`' | b'|' | b'~')
 }
 
 /// A byte of a field value or reason phrase: visible, obs-text, space or tab.
