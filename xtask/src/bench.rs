@@ -136,11 +136,13 @@ fn publish(arguments: &Arguments, run: &Run) -> Result<()> {
         run.write_documentation(&documentation)?;
         println!("docs/performance.md now holds this table.");
     } else {
-        println!("docs/performance.md keeps its table: it takes only a run of every row and contestant without --quick.");
+        println!(
+            "docs/performance.md keeps its table: it takes only a run of every row and contestant without --quick."
+        );
     }
-    let void: Vec<String> = run.rows.iter().filter(|line| !line.troubles.is_empty()).map(Line::void).collect();
-    if !void.is_empty() {
-        bail!("no figure in {}; the reasons are under the table", void.join(", "));
+    let without: Vec<String> = run.troubles().keys().map(|(name, _)| name.to_string()).collect();
+    if !without.is_empty() {
+        bail!("{} could not be measured everywhere; the reasons are under the table", without.join(", "));
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask <command>`. What a developer or the CI runs is here and nowhere else.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod bench;
 mod ci;
 mod codegen;
 mod root;
@@ -27,6 +28,8 @@ enum Command {
     Test(testing::Arguments),
     /// Everything that a change must pass
     Ci,
+    /// Measure against other programs that do the same work, and keep docs/performance.md
+    Bench(bench::Arguments),
     /// Check the rules of this code base that no compiler checks
     Tidy,
 }
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Command::Codegen(arguments) => codegen::run(&arguments),
         Command::Test(arguments) => testing::run(&arguments),
         Command::Ci => ci::run(),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Tidy => tidy::run(),
     };
     match outcome {

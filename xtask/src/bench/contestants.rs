@@ -128,17 +128,18 @@ fn free_port() -> Result<u16> {
 /// Writes a template of deploy/bench into `folder` with every `{{name}}` replaced.
 fn configuration(ground: &Ground, folder: &Path, template: &str, values: &[(&str, String)]) -> Result<PathBuf> {
     let source = ground.work_tree.join("deploy/bench").join(template);
-    let mut text = std::fs::read_to_string(&source).with_context(|| format!("reading {}", source.display()))?;
-    for (name, value) in values {
-        text = text.replace(&format!("{{{{{name}}}}}"), value);
-    }
+    let text = std::fs::read_to_string(&source).with_context(|| format!("reading {}", source.display()))?;
     std::fs::create_dir_all(folder)?;
     let path = folder.join(template);
-    std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+    std::fs::write(&path, fill(text, values)).with_context(|| format!("writing {}", path.display()))?;
     Ok(path)
 }
 
-fn common_values(ground: &Ground, folder: &Path) -> Vec<(&'static str, String)> {
+fn fill(template: String, values: &[(&str, String)]) -> String {
+    values.iter().fold(template, |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value))
+}
+
+fn shared_values(ground: &Ground, folder: &Path) -> Vec<(&'static str, String)> {
     vec![
         ("workers", ground.workers.to_string()),
         ("keys", ground.keys.folder().display().to_string()),
@@ -165,4 +166,25 @@ fn with_end_of_log<T>(outcome: Result<T>, log: &Path) -> Result<T> {
         let lines: Vec<&str> = text.lines().collect();
         format!("its log ends with:\n  {}", lines[lines.len().saturating_sub(20)..].join("\n  "))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fill;
+
+    #[test]
+    fn every_name_in_every_template_is_filled_in() {
+        let templates = [
+            include_str!("../../../deploy/bench/nginx-edge.conf"),
+            include_str!("../../../deploy/bench/nginx-inner.conf"),
+            include_str!("../../../deploy/bench/haproxy-edge.cfg"),
+            include_str!("../../../deploy/bench/haproxy-inner.cfg"),
+        ];
+        let names = ["workers", "keys", "folder", "backend", "edge_port", "inner_port"];
+        let values = names.map(|name| (name, "value".to_owned()));
+        for template in templates {
+            let text = fill(template.to_owned(), &values);
+            assert!(!text.contains("{{"), "{text}");
+        }
+    }
 }

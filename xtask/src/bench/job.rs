@@ -37,16 +37,36 @@ pub enum Version {
 #[derive(Clone, Serialize, Deserialize)]
 pub enum Work {
     /// Every connection asks again as soon as it was answered.
-    Requests { method: Method, version: Version, connections: usize, seconds: f64 },
+    Requests {
+        method: Method,
+        version: Version,
+        connections: usize,
+        seconds: f64,
+    },
     /// One connection, one body.
-    Download { bytes: u64 },
-    Upload { bytes: u64 },
+    Download {
+        bytes: u64,
+    },
+    Upload {
+        bytes: u64,
+    },
     /// Connect, one GET, close; each slot with its own ticket store.
-    Handshakes { resumed: bool, slots: usize, seconds: f64 },
+    Handshakes {
+        resumed: bool,
+        slots: usize,
+        seconds: f64,
+    },
     /// Connections that do nothing; "go" sends one GET on each.
-    Idle { connections: usize },
+    Idle {
+        connections: usize,
+    },
     /// GETs at a fixed rate while `stalled` other connections have asked for a large body and do not read it.
-    Paced { connections: usize, per_second: f64, seconds: f64, stalled: usize },
+    Paced {
+        connections: usize,
+        per_second: f64,
+        seconds: f64,
+        stalled: usize,
+    },
 }
 
 #[derive(Clone, Serialize, Deserialize)]

@@ -13,8 +13,8 @@ use anyhow::{Context, Result};
 use super::job::{Job, Report};
 use work::Prepared;
 
-/// A job that is not done by then has hung. The longest, a slow machine's idle connections, takes a tenth.
-const LONGEST_STEP: Duration = Duration::from_secs(60);
+/// A job that is not done by then has hung. The longest, a slow machine's idle connections, takes a third.
+const LONGEST_STEP: Duration = Duration::from_secs(30);
 
 pub fn run() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -33,7 +33,7 @@ pub fn run() -> Result<()> {
 }
 
 async fn within<T>(step: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::time::timeout(LONGEST_STEP, step).await.context("the load generator hung")?
+    tokio::time::timeout(LONGEST_STEP, step).await.context("requests hang: gave up after 30 s")?
 }
 
 fn say(report: &Report) -> Result<()> {

@@ -47,7 +47,7 @@ pub struct Line {
     goal: Option<String>,
     goal_verdict: Verdict,
     rounds: Vec<BTreeMap<Name, f64>>,
-    pub troubles: BTreeMap<Name, String>,
+    troubles: BTreeMap<Name, String>,
 }
 
 impl Line {
@@ -71,12 +71,6 @@ impl Line {
             rounds: result.rounds,
             troubles: result.troubles,
         }
-    }
-
-    /// The row with those that have no figure in it.
-    pub fn void(&self) -> String {
-        let names: Vec<String> = self.troubles.keys().map(ToString::to_string).collect();
-        format!("{} ({})", self.name, names.join(", "))
     }
 
     fn cells(&self) -> Vec<String> {
@@ -134,12 +128,23 @@ impl Run {
         }
         text.push('\n');
         for line in &self.rows {
-            let _ = writeln!(text, "- {}: {}", line.name, line.meaning);
-            for (name, trouble) in &line.troubles {
-                let _ = writeln!(text, "  - {name} has no figure: {trouble}");
-            }
+            let _ = writeln!(text, "- *{}*: {}", line.name, line.meaning);
+        }
+        for ((name, trouble), rows) in self.troubles() {
+            let _ = writeln!(text, "- **{name} has no figure** in {}: {trouble}", rows.join(", "));
         }
         text
+    }
+
+    /// What went wrong, each once, with the rows that it cost.
+    pub fn troubles(&self) -> BTreeMap<(Name, &str), Vec<&'static str>> {
+        let mut troubles: BTreeMap<(Name, &str), Vec<&'static str>> = BTreeMap::new();
+        for line in &self.rows {
+            for (name, trouble) in &line.troubles {
+                troubles.entry((*name, trouble)).or_default().push(line.name);
+            }
+        }
+        troubles
     }
 
     /// True if every contestant has a figure in every row.
@@ -214,7 +219,8 @@ mod tests {
 
     fn run_with(row: Row, ours: f64, nginx: f64) -> Run {
         let rounds = vec![BTreeMap::from([(Name::Ours, ours), (Name::Nginx, nginx)])];
-        let troubles = BTreeMap::from([(Name::Haproxy, "haproxy is not installed: apt-get install haproxy".to_owned())]);
+        let troubles =
+            BTreeMap::from([(Name::Haproxy, "haproxy is not installed: apt-get install haproxy".to_owned())]);
         Run {
             command: "cargo xtask bench".to_owned(),
             date: "2026-01-02".to_owned(),

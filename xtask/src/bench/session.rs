@@ -133,11 +133,19 @@ impl Session {
         };
         for row in rows {
             for contestant in contestants {
+                if self.is_void(*row, contestant.name) {
+                    continue;
+                }
                 let figure = measurement::figure(*row, contestant, &direct, self.plan.scale);
                 self.keep(*row, round, contestant.name, figure)?;
             }
         }
         Ok(())
+    }
+
+    /// A contestant that failed at a row once has no figure there; trying again would change nothing.
+    fn is_void(&self, row: Row, name: Name) -> bool {
+        self.results.get(&row).is_some_and(|result| result.troubles.contains_key(&name))
     }
 
     fn keep(&mut self, row: Row, round: usize, name: Name, figure: Result<f64>) -> Result<()> {

@@ -25,7 +25,7 @@ pub fn start(ground: &Ground) -> Result<Contestant> {
 
 fn hop(ground: &Ground, which: &str, port: u16, ports: &[(&str, String)]) -> Result<Owned> {
     let folder = ground.folder.join(format!("nginx-{which}"));
-    let mut values = super::common_values(ground, &folder);
+    let mut values = super::shared_values(ground, &folder);
     values.extend_from_slice(ports);
     let file = super::configuration(ground, &folder, &format!("nginx-{which}.conf"), &values)?;
     let program = super::program_path("nginx").context("nginx is not installed")?;

@@ -81,8 +81,10 @@ impl SmallRequest {
 fn head(verb: &str, target: &Target, path: &str, length: Option<u64>) -> Vec<u8> {
     let Target { server_name, prefix, .. } = target;
     let length = length.map_or(String::new(), |length| format!("Content-Length: {length}\r\n"));
-    format!("{verb} {prefix}{path} HTTP/1.1\r\nHost: {server_name}\r\nUser-Agent: cmg-bench\r\nAccept: */*\r\n{length}\r\n")
-        .into_bytes()
+    format!(
+        "{verb} {prefix}{path} HTTP/1.1\r\nHost: {server_name}\r\nUser-Agent: cmg-bench\r\nAccept: */*\r\n{length}\r\n"
+    )
+    .into_bytes()
 }
 
 /// The backend's answer to an upload is the number of bytes that it saw.
@@ -92,7 +94,7 @@ fn check_count(answer: &[u8], sent: u64) -> Result<()> {
 }
 
 pub enum Connection {
-    Http1(Http1),
+    Http1(Box<Http1>),
     Http2(Http2),
 }
 
@@ -100,7 +102,7 @@ impl Connection {
     pub async fn open(dialler: &Dialler, version: Version) -> Result<Connection> {
         let stream = dialler.connect().await?;
         Ok(match version {
-            Version::Http1 => Connection::Http1(Http1::new(stream)),
+            Version::Http1 => Connection::Http1(Box::new(Http1::new(stream))),
             Version::Http2 => Connection::Http2(Http2::new(stream).await?),
         })
     }

@@ -21,11 +21,33 @@ const STALLED_BODY: u64 = 1 << 30;
 const STALLING: Duration = Duration::from_millis(700);
 
 pub enum Prepared {
-    Closed { connections: Vec<Connection>, request: Arc<SmallRequest>, time: Duration },
-    Bulk { connection: Http1, target: Target, upload: bool, bytes: u64 },
-    Handshakes { slots: Vec<Dialler>, request: Arc<SmallRequest>, time: Duration },
-    Idle { connections: Vec<Connection>, request: Arc<SmallRequest> },
-    Paced { connections: Vec<Connection>, request: Arc<SmallRequest>, interval: Duration, time: Duration, _stalled: Vec<Http1> },
+    Closed {
+        connections: Vec<Connection>,
+        request: Arc<SmallRequest>,
+        time: Duration,
+    },
+    Bulk {
+        connection: Box<Http1>,
+        target: Target,
+        upload: bool,
+        bytes: u64,
+    },
+    Handshakes {
+        slots: Vec<Dialler>,
+        request: Arc<SmallRequest>,
+        time: Duration,
+    },
+    Idle {
+        connections: Vec<Connection>,
+        request: Arc<SmallRequest>,
+    },
+    Paced {
+        connections: Vec<Connection>,
+        request: Arc<SmallRequest>,
+        interval: Duration,
+        time: Duration,
+        _stalled: Vec<Http1>,
+    },
 }
 
 impl Prepared {
@@ -68,7 +90,7 @@ impl Prepared {
     async fn bulk(target: &Target, upload: bool, bytes: u64) -> Result<Prepared> {
         let mut connection = Http1::new(Dialler::new(target, Version::Http1, false)?.connect().await?);
         transfer(&mut connection, target, upload, bytes / 16).await.context("warming up")?;
-        Ok(Prepared::Bulk { connection, target: target.clone(), upload, bytes })
+        Ok(Prepared::Bulk { connection: Box::new(connection), target: target.clone(), upload, bytes })
     }
 
     pub async fn run(&mut self) -> Outcome {
@@ -76,7 +98,9 @@ impl Prepared {
         let tally = match self {
             Prepared::Closed { connections, request, time } => {
                 let end = start + *time;
-                each(std::mem::take(connections), |connection| closed_loop(connection, Arc::clone(request), end)).await.1
+                each(std::mem::take(connections), |connection| closed_loop(connection, Arc::clone(request), end))
+                    .await
+                    .1
             }
             Prepared::Bulk { connection, target, upload, bytes } => {
                 let mut tally = Tally::default();
@@ -111,12 +135,12 @@ impl Prepared {
 }
 
 /// One task per item; gives the items back, with what all of them counted.
-async fn each<T, F>(items: Vec<T>, mut start: impl FnMut(T) -> F) -> (Vec<T>, Tally)
+async fn each<T, F>(items: Vec<T>, start: impl FnMut(T) -> F) -> (Vec<T>, Tally)
 where
     T: Send + 'static,
     F: Future<Output = (T, Tally)> + Send + 'static,
 {
-    let mut tasks: JoinSet<(T, Tally)> = items.into_iter().map(|item| start(item)).collect();
+    let mut tasks: JoinSet<(T, Tally)> = items.into_iter().map(start).collect();
     let (mut kept, mut sum) = (Vec::new(), Tally::default());
     while let Some(ended) = tasks.join_next().await {
         match ended {
@@ -151,8 +175,7 @@ async fn open(target: &Target, version: Version, count: usize) -> Result<Vec<Con
 
 async fn warm_up(connections: Vec<Connection>, request: &Arc<SmallRequest>) -> Result<Vec<Connection>> {
     let end = Instant::now() + WARM_UP;
-    let (connections, tally) =
-        each(connections, |connection| closed_loop(connection, Arc::clone(request), end)).await;
+    let (connections, tally) = each(connections, |connection| closed_loop(connection, Arc::clone(request), end)).await;
     match tally.errors.into_iter().next() {
         Some(error) => Err(anyhow::Error::msg(error).context("warming up")),
         None => Ok(connections),
