@@ -1,6 +1,9 @@
 //! The first bytes of a connection: the ClientHello is read into memory of ours, in however many records and
 //! segments it comes, so that the kind of service can be chosen before TLS begins. Nothing is answered here.
 
+#[cfg(test)]
+mod tests;
+
 use std::future::poll_fn;
 use std::io;
 

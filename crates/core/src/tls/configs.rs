@@ -1,6 +1,9 @@
 //! The TLS settings of every edge: client listener, tunnel at both ends, roles. Built anew at each change of
 //! certificates or trust; a new configuration has a new ticket key, so that old sessions do not outlive it.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use rustls::client::Resumption;

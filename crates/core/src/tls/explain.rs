@@ -37,11 +37,19 @@ fn certificate(fault: &CertificateError) -> String {
     match fault {
         Fault::Expired => "it has expired; renew it".to_owned(),
         Fault::ExpiredContext { time, not_after } => {
-            format!("it, or a CA above it, expired on {} (it is {} here); renew it", date_text(*not_after), date_text(*time))
+            format!(
+                "it, or a CA above it, expired on {} (it is {} here); renew it",
+                date_text(*not_after),
+                date_text(*time)
+            )
         }
         Fault::NotValidYet => "it is not valid yet; check the clocks".to_owned(),
         Fault::NotValidYetContext { time, not_before } => {
-            format!("it is valid only from {} (it is {} here); check the clocks", date_text(*not_before), date_text(*time))
+            format!(
+                "it is valid only from {} (it is {} here); check the clocks",
+                date_text(*not_before),
+                date_text(*time)
+            )
         }
         Fault::UnknownIssuer => "it was not issued under a root that is trusted here; check that the right root is \
                                  configured here and that the peer sends its intermediate certificates"
@@ -86,7 +94,9 @@ fn webpki_fault(fault: &webpki::Error) -> String {
         webpki::Error::CaUsedAsEndEntity => "it is a CA certificate (CA:TRUE); a peer needs one of its own",
         webpki::Error::EndEntityUsedAsCa => "its issuer is not a CA",
         webpki::Error::NameConstraintViolation => "a CA above it does not allow its names (name constraints)",
-        webpki::Error::PathLenConstraintViolated => "a CA above it does not allow so many CAs below itself (path length)",
+        webpki::Error::PathLenConstraintViolated => {
+            "a CA above it does not allow so many CAs below itself (path length)"
+        }
         webpki::Error::UnsupportedCriticalExtension => return unhandled_extension(),
         webpki::Error::UnsupportedCertVersion => "it is of version 1; only version 3 is accepted",
         other => return format!("it, or a CA above it, is not acceptable ({other})"),
@@ -155,13 +165,16 @@ fn alert_received(alert: Alert, which: &str) -> String {
 /// Alerts that are not about a certificate.
 fn refused(alert: Alert, which: &str) -> String {
     let (name, why) = match alert {
-        Alert::HandshakeFailure => {
-            ("handshake_failure", "it shares no cipher or signature with us, or wants a client certificate that we lack")
-        }
+        Alert::HandshakeFailure => (
+            "handshake_failure",
+            "it shares no cipher or signature with us, or wants a client certificate that we lack",
+        ),
         Alert::ProtocolVersion => ("protocol_version", "it speaks no version of TLS that is allowed here"),
         Alert::InsufficientSecurity => ("insufficient_security", "it wants stronger settings than ours"),
         Alert::UnrecognisedName => ("unrecognized_name", "it does not know the name that we asked for"),
-        Alert::NoApplicationProtocol => ("no_application_protocol", "it speaks another protocol; is this the right port?"),
+        Alert::NoApplicationProtocol => {
+            ("no_application_protocol", "it speaks another protocol; is this the right port?")
+        }
         Alert::DecryptError => ("decrypt_error", "for it, a signature of ours is wrong"),
         Alert::InternalError => ("internal_error", "it failed by itself; see its log"),
         other => return format!("{which} ended the connection: alert {other:?}"),

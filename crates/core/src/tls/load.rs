@@ -1,5 +1,8 @@
 //! Certificates and keys from files. An error names the file, what is wrong with it and what to do.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};

@@ -29,7 +29,7 @@ impl RoleCertificates {
     }
 
     /// The choice, and what became of every candidate in words.
-    fn choose(
+    pub(super) fn choose(
         &self,
         hints: &[&[u8]],
         schemes: &[SignatureScheme],
@@ -99,7 +99,7 @@ fn unfit(candidate: &CertifiedKey, hints: &[&[u8]], schemes: &[SignatureScheme],
         return Some("the role does not accept signatures of its kind of key".to_owned());
     }
     let issuers = |der: &[u8]| certificate::read(der).ok().map(|read| read.issuer().as_raw().to_vec());
-    let hinted = |issuer: Vec<u8>| hints.iter().any(|hint| *hint == issuer.as_slice());
+    let hinted = |issuer: Vec<u8>| hints.contains(&issuer.as_slice());
     if hints.is_empty() || candidate.cert.iter().filter_map(|der| issuers(der)).any(hinted) {
         return None;
     }

@@ -93,7 +93,7 @@ fn covers(
     subject: &str,
 ) -> Result<(), ServiceCertificateFault> {
     let (subject, name) = (subject.to_owned(), name.to_owned());
-    if has.iter().any(|own| *own == name) {
+    if has.contains(&name) {
         return Ok(());
     }
     if has.is_empty() {
