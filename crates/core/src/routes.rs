@@ -147,3 +147,6 @@ fn segment(path: &[u8]) -> &[u8] {
 fn starts_with(path: &[u8], prefix: &[u8]) -> bool {
     path.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,3 +23,6 @@ pub use role::{
     ClientCertificateForm, Clients, GatewayInstance, InternalRole, Rewrite, SiteGateway, SiteRole, SiteRoute,
 };
 pub use trust::ClientTrust;
+
+#[cfg(test)]
+mod tests;

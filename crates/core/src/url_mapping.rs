@@ -93,3 +93,6 @@ fn internal_target(origin_form: &Bytes, route: &Route<'_, Mapping>) -> Bytes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 
 use super::endpoint::{Authentication, ExternalPath};
 use super::names::{RoleId, SiteCode};
-use super::overlap::{inside, overlapping};
+use super::overlap::inside;
 use super::publication::Publication;
 use crate::configuration::{Fault, Value};
 use crate::tls::identity::{ConnectionId, TunnelIdentity};
@@ -164,11 +164,21 @@ pub fn overlaps<'a>(
                 reasons.push(format!("role id {} is already published by site {}", role.id, other.site));
             }
         }
-        for claim in publication.claims() {
-            let taken = other.claims().filter(|taken| taken.role != claim.role);
-            let clashes = taken.filter_map(|taken| overlapping(claim, taken));
-            reasons.extend(clashes.map(|clash| format!("{clash}, which site {} publishes already", other.site)));
+        for own in prefixes(publication) {
+            let clashes = prefixes(other).filter(|taken| inside(own, taken) || inside(taken, own));
+            reasons.extend(
+                clashes.map(|taken| {
+                    format!("the path {own} overlaps {taken}, which site {} publishes already", other.site)
+                }),
+            );
         }
     }
     if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+}
+
+fn prefixes(publication: &Publication) -> impl Iterator<Item = &str> {
+    publication.claims().filter_map(|claim| match &claim.endpoint.external_path {
+        ExternalPath::Prefix(prefix) => Some(prefix.as_str()),
+        ExternalPath::BehindRole(_) => None,
+    })
 }
