@@ -14,6 +14,7 @@ pub mod url_mapping;
 pub mod tls;
 pub mod tunnel;
 
+pub mod dial;
 pub mod site_role;
 
 pub mod worker;

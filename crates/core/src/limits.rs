@@ -107,6 +107,17 @@ pub const REDIAL_FIRST: Duration = Duration::from_millis(200);
 pub const REDIAL_LONGEST: Duration = Duration::from_secs(10);
 /// A tunnel that lived this long makes the next redial a first one.
 pub const REDIAL_STABLE: Duration = Duration::from_secs(60);
+/// Longest wait that a gateway may ask for: a wrong one must not keep a connection point away for a day.
+pub const REDIAL_TOLD: Duration = Duration::from_secs(5 * 60);
+/// Looking up a name, before a dial.
+pub const RESOLVE: Duration = Duration::from_secs(5);
+/// The next address of a name is tried beside one that has not answered by now.
+pub const NEXT_ADDRESS: Duration = Duration::from_millis(250);
+/// A request that the site does not allow proves a gateway wrong only if both ends have had the same
+/// configuration in force for this long: until then it may have been admitted under the one before.
+pub const AGREED: Duration = Duration::from_secs(10);
+/// Between telling a gateway of a drain and refusing new exchanges: the word has to arrive first.
+pub const DRAIN_NOTICE: Duration = Duration::from_millis(500);
 /// Bulk connections per instance.
 pub const BULK_CONNECTIONS: u32 = 1;
 /// A declared upload of at least this many bytes travels on the bulk lane.
@@ -121,8 +132,6 @@ pub const CONTROL_QUEUE: usize = 8;
 
 /// TCP connect to a role; as long again its TLS handshake.
 pub const ROLE_CONNECT: Duration = Duration::from_secs(5);
-/// The next address of a role is tried beside one that has not answered by now.
-pub const ROLE_NEXT_ADDRESS: Duration = Duration::from_millis(250);
 /// From the request to the head of a role's answer.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// The same for endpoints that wait.
@@ -139,6 +148,8 @@ pub const ROLE_IDLE_CONNECTIONS: usize = 128;
 pub const ROLE_IDLE: Duration = Duration::from_secs(60);
 /// An idle connection is given up this much earlier than its role said it would.
 pub const ROLE_IDLE_MARGIN: Duration = Duration::from_secs(1);
+/// Between looks for idle connections that have ended.
+pub const ROLE_SWEEP: Duration = Duration::from_secs(10);
 /// Chunks of an answer below this are joined with those that have arrived behind them.
 pub const SMALL_CHUNK: usize = 4 * KIB;
 
@@ -160,6 +171,8 @@ pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 pub const ROLE_MAX_HEAD_CAP: usize = 128 * KIB;
 /// Between looks at the site's source.
 pub const SITE_POLL: Duration = Duration::from_secs(60);
+/// One look at a source over https, from connecting to the last byte.
+pub const SITE_FETCH: Duration = Duration::from_secs(30);
 
 /// Site configurations that wait to be judged: every connection point pushes at once after a restart.
 pub const CONFIGURATION_QUEUE: usize = 64;
