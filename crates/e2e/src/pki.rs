@@ -28,6 +28,8 @@ pub struct Pki {
     pub internal_ca: Authority,
     /// What every role of the mock shows.
     pub role: Identity,
+    /// A server of the right name under an authority that nobody here believes.
+    pub stranger: Identity,
 }
 
 impl Pki {
@@ -44,6 +46,7 @@ impl Pki {
             clients: [client_ca.issue(Leaf::client("client-1"))?, client_ca.issue(Leaf::client("client-2"))?],
             gateway_tunnel: tunnel_ca.issue(Leaf::server("gateway-tunnel", &[TUNNEL_NAME]))?,
             role: internal_ca.issue(Leaf::server("role", INTERNAL_NAMES))?,
+            stranger: Authority::root(folder, "strange-ca")?.issue(Leaf::server("stranger", INTERNAL_NAMES))?,
             service_ca,
             client_ca,
             tunnel_ca,

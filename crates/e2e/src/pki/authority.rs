@@ -18,6 +18,7 @@ pub struct Authority {
     pub certificate: PathBuf,
     /// The key, PEM, PKCS#8.
     pub key: PathBuf,
+    pem: String,
     issuer: Issuer<'static, KeyPair>,
     folder: PathBuf,
 }
@@ -102,6 +103,11 @@ impl Authority {
         Self::kept(&self.folder, name, pem, params, key)
     }
 
+    /// The certificate as text.
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
     pub fn issue(&self, leaf: Leaf) -> Result<Identity> {
         let key = KeyPair::generate()?;
         let pem = leaf.params.signed_by(&key, &self.issuer)?.pem();
@@ -114,6 +120,7 @@ impl Authority {
             certificate: write(folder, name, "pem", &pem)?,
             key: write(folder, name, "key", &key.serialize_pem())?,
             issuer: Issuer::new(params, key),
+            pem,
             folder: folder.to_owned(),
         })
     }

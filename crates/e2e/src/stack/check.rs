@@ -62,13 +62,13 @@ impl Stack {
 
     async fn check(&self) -> Result<()> {
         let role = self.role_admin()?;
-        until(async || Ok(role.json("/ledger/totals").await?["open_requests"] == 0))
+        until(async || Ok(role.json("/_ledger/totals").await?["open_requests"] == 0))
             .await
             .context("the role still has open requests")?;
         for program in self.gateways.iter().chain(&self.connection_points) {
             nothing_runs(program).await?;
         }
-        let seen = role.json("/ledger").await?;
+        let seen = role.json("/_ledger").await?;
         for entry in seen["entries"].as_array().context("a ledger without entries")? {
             judge_fields(entry)?;
         }
@@ -100,7 +100,7 @@ impl Stack {
     /// What the role saw of this exchange, once it is over there.
     pub async fn at_role(&self, request_id: &str) -> Result<Value> {
         let role = self.role_admin()?;
-        let path = format!("/ledger/wait?id={request_id}&until=ended");
+        let path = format!("/_ledger/wait?id={request_id}&until=ended");
         let answer = role.json(&path).await?;
         answer["entries"].get(0).cloned().with_context(|| format!("the role did not see {request_id}: {answer}"))
     }

@@ -141,31 +141,30 @@ delay = "0s"
     )
 }
 
+/// The mock's listeners: a good role, the site, and roles that go wrong before HTTP, each in its own way.
+const ROLE_LISTENERS: &[(&str, &str)] = &[
+    ("roles", ""),
+    ("site", "serves = \"site\"\n"),
+    ("mutual", "client_certificates = \"required\"\nclient_ca = \"{internal_ca}\"\n"),
+    ("plain", "fault = \"plain\"\n"),
+    ("close", "fault = \"close\"\n"),
+    ("silent", "fault = \"silent\"\n"),
+    ("stranger", ""),
+];
+
 pub(super) fn site_role(pki: &Pki, site: &Path) -> String {
-    format!(
-        r#"[[listeners]]
-name = "roles"
-listen = "127.0.0.1:0"
-certificate = "{certificate}"
-key = "{key}"
-
-[[listeners]]
-name = "site"
-listen = "127.0.0.1:0"
-certificate = "{certificate}"
-key = "{key}"
-
-[site]
-listener = "site"
-file = "{site}"
-
-[admin]
-listen = "127.0.0.1:0"
-"#,
-        certificate = pki.role.certificate.display(),
-        key = pki.role.key.display(),
-        site = site.display(),
-    )
+    let mut text = format!("[admin]\nlisten = \"127.0.0.1:0\"\n\n[site]\nconfiguration = \"{}\"\n", site.display());
+    for (name, more) in ROLE_LISTENERS {
+        let shown = if *name == "stranger" { &pki.stranger } else { &pki.role };
+        let more = more.replace("{internal_ca}", &pki.internal_ca.certificate.display().to_string());
+        let _ = write!(
+            text,
+            "\n[[listeners]]\nname = \"{name}\"\ncertificate = \"{}\"\nkey = \"{}\"\n{more}",
+            shown.certificate.display(),
+            shown.key.display(),
+        );
+    }
+    text
 }
 
 /// The site's configuration, in this version.
@@ -177,8 +176,11 @@ pub(super) fn site(
     version: u64,
     more: &str,
 ) -> Result<String> {
-    let port = site_role.listener("roles")?.port();
-    let role = format!("https://localhost:{port}");
+    let role = role_url(site_role, "roles")?;
+    let [root, intermediate] = [&pki.client_ca, &pki.client_intermediate].map(|authority| {
+        // What comes from a URL has no folder that a path could be in.
+        if builder.site_over_https { authority.pem().to_owned() } else { authority.certificate.display().to_string() }
+    });
     let mut text = format!(
         r#"version = {version}
 
@@ -186,8 +188,8 @@ pub(super) fn site(
 code = "{SITE}"
 
 [client_trust]
-roots = ["{root}"]
-intermediates = ["{intermediate}"]
+roots = ['''{root}''']
+intermediates = ['''{intermediate}''']
 
 [[roles]]
 id = {MANAGEMENT_POINT}
@@ -224,17 +226,22 @@ authentication = "anonymous"
 allow_anonymous = true
 encoded = "relaxed"
 "#,
-        root = pki.client_ca.certificate.display(),
-        intermediate = pki.client_intermediate.certificate.display(),
         every_method = r#"["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PROPFIND", "CCM_POST", "BITS_POST"]"#,
     );
     text.push_str(&gateways(tunnels));
     if let Some(internal) = &builder.internal {
         text.push_str(&internal_server(internal));
     }
-    text.push_str(&builder.site.replace("{role}", &role));
-    text.push_str(&more.replace("{role}", &role));
+    text.push_str(&builder.site);
+    text.push_str(more);
+    for (name, _) in ROLE_LISTENERS {
+        text = text.replace(&format!("{{{name}}}"), &role_url(site_role, name)?);
+    }
     Ok(text)
+}
+
+fn role_url(site_role: &Program, listener: &str) -> Result<String> {
+    Ok(format!("https://localhost:{}", site_role.listener(listener)?.port()))
 }
 
 fn gateways(tunnels: &TunnelAddresses) -> String {

@@ -1,1 +1,4 @@
-//! End-to-end tests.
+//! End-to-end tests: real processes, real sockets, certificates made for each test. One binary.
+#![allow(clippy::unwrap_used)]
+
+mod refusals;
