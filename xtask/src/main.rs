@@ -4,6 +4,7 @@
 mod bench;
 mod ci;
 mod codegen;
+mod demo;
 mod root;
 mod run;
 mod testing;
@@ -24,6 +25,8 @@ struct Arguments {
 enum Command {
     /// Generate crates/core/src/tunnel/generated.rs from the proto file; no protoc needed
     Codegen(codegen::Arguments),
+    /// Build everything, start it, walk a client through, and say what to try next
+    Demo(demo::Arguments),
     /// Run every test; installs or names what the tests need
     Test(testing::Arguments),
     /// Everything that a change must pass
@@ -37,6 +40,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Codegen(arguments) => codegen::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => testing::run(&arguments),
         Command::Ci => ci::run(),
         Command::Bench(arguments) => bench::run(&arguments),
