@@ -319,3 +319,6 @@ impl Drop for Registration {
         self.registry.remove(self.tunnel.number);
     }
 }
+
+#[cfg(test)]
+mod tests;

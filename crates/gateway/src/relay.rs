@@ -242,7 +242,7 @@ impl<'a, E: Edge> Relay<'a, E> {
                 }
                 BodyPart::End(trailers) => {
                     self.upload = Upload::Done;
-                    self.calling.send(Bytes::new(), Some(trailers))
+                    self.calling.send(Bytes::new(), Some(clean(trailers)))
                 }
             };
             if sent.is_err() {
@@ -258,12 +258,18 @@ async fn first_part<E: Edge>(edge: &mut E) -> Result<(Bytes, Option<Fields>), St
     poll_fn(|cx| {
         let data = match edge.poll_body(cx).map_err(body_stop)? {
             Poll::Ready(BodyPart::Data(data)) => data,
-            Poll::Ready(BodyPart::End(trailers)) => return Poll::Ready(Ok((Bytes::new(), Some(trailers)))),
+            Poll::Ready(BodyPart::End(trailers)) => return Poll::Ready(Ok((Bytes::new(), Some(clean(trailers))))),
             Poll::Pending => return Poll::Ready(Ok((Bytes::new(), None))),
         };
-        Poll::Ready(Ok((data, edge.take_end())))
+        Poll::Ready(Ok((data, edge.take_end().map(clean))))
     })
     .await
+}
+
+/// What a client must not say behind a body it must not say there either.
+fn clean(mut trailers: Fields) -> Fields {
+    headers::clean_trailers(&mut trailers);
+    trailers
 }
 
 fn count_request(passed: &Passed, bytes: usize, most: u64) -> Result<(), Refusal> {

@@ -27,8 +27,8 @@ impl Selection {
         host: Option<&[u8]>,
         client: &Client,
     ) -> Result<Self, Refusal> {
-        let host = target.authority().or(host);
-        if !host.is_some_and(|host| names.include(host)) {
+        let is_ours = |host: Option<&[u8]>| host.is_some_and(|host| names.include(host));
+        if !is_ours(host) || !target.authority().is_none_or(|authority| is_ours(Some(authority))) {
             return Err(Refusal::new(RefusalKind::MisdirectedRequest, "Host is not a name of this gateway"));
         }
         // Before anything is looked up, so that nobody without a certificate can probe what is published.

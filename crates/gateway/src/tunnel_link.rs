@@ -97,7 +97,7 @@ async fn live(
 }
 
 /// Moves the connection's bytes until it ends.
-async fn drive(mut connection: Connection, mut lane: watch::Receiver<Lane>) {
+async fn drive(mut connection: Connection<TlsStream>, mut lane: watch::Receiver<Lane>) {
     let told = std::pin::pin!(async {
         // An error means that the tunnel is ending anyway.
         let _ = lane.changed().await;

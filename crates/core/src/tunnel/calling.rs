@@ -9,6 +9,8 @@ use h2::SendStream;
 use h2::client::{ResponseFuture, SendRequest};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 
+use tokio::io::{AsyncRead, AsyncWrite};
+
 use super::frame::{Answers, Event, request_piece};
 use super::grpc::{self, GrpcService};
 use super::message::{AnswerHead, Lane, RequestHead};
@@ -17,7 +19,6 @@ use super::receiving::{Receiving, grpc_status};
 use super::{TunnelBroken, generated, sending, settings};
 use crate::fields::Fields;
 use crate::shutdown::Tasks;
-use crate::tls::TlsStream;
 
 /// Starts exchanges on one tunnel. Cheap to clone; usable from any worker, cheapest from its own.
 #[derive(Clone)]
@@ -27,10 +28,13 @@ pub struct Caller {
 }
 
 /// The connection itself. Any end of this future means that the tunnel is lost.
-pub type Connection = h2::client::Connection<TlsStream, Piece>;
+pub type Connection<T> = h2::client::Connection<T, Piece>;
 
 /// Speaks HTTP/2 on an accepted tunnel.
-pub async fn open(stream: TlsStream, lane: Lane) -> Result<(Caller, Connection), TunnelBroken> {
+pub async fn open<T>(stream: T, lane: Lane) -> Result<(Caller, Connection<T>), TunnelBroken>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
     let (h2, connection) = settings::client(lane).handshake(stream).await?;
     Ok((Caller { h2, template: exchange_request() }, connection))
 }

@@ -78,10 +78,10 @@ impl Edge for Http1Exchange<'_> {
     }
 
     fn take_end(&mut self) -> Option<Fields> {
-        match self.take_piece() {
-            Ok(Some(BodyPart::End(trailers))) if self.decoder.is_done() => Some(trailers),
-            Ok(_) | Err(_) => None,
-        }
+        // A fault shows again when the body is read on.
+        let trailers = self.decoder.take_end(&mut self.connection.received).ok().flatten()?;
+        self.body_ended = true;
+        Some(trailers)
     }
 
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {

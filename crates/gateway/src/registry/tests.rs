@@ -1,0 +1,120 @@
+//! Whose turn it is, without sockets: the tunnels here lead nowhere.
+
+use super::*;
+
+async fn caller() -> Caller {
+    // The other end stays open and silent: the preface finds room in the buffer, and nothing follows.
+    let (stream, other) = tokio::io::duplex(1024);
+    std::mem::forget(other);
+    cmg_core::tunnel::calling::open(stream, Lane::Interactive).await.unwrap().0
+}
+
+fn identity(connection_point: &str) -> TunnelIdentity {
+    format!("cmg:PS1/{connection_point}/{:032x}", connection_point.len()).parse().unwrap()
+}
+
+async fn tunnel(registry: &Arc<Registry>, connection_point: &str, lane: Lane) -> Registration {
+    tunnel_of(registry, connection_point, lane, limits::ACTIVE_EXCHANGES).await
+}
+
+async fn tunnel_of(registry: &Arc<Registry>, connection_point: &str, lane: Lane, most: usize) -> Registration {
+    registry.place(identity(connection_point)).register(lane, caller().await, most)
+}
+
+fn lease_on(registry: &Registry, worker: usize, lane: Lane) -> Result<Lease, Refusal> {
+    registry.take_turn("PS1", WorkerIndex(worker), lane, Place::Active)
+}
+
+fn point(lease: &Lease) -> String {
+    lease.tunnel().identity.connection_point.clone()
+}
+
+#[tokio::test]
+async fn turns_are_strict_among_healthy_connection_points() {
+    let registry = Registry::new(2);
+    let mut tunnels = Vec::new();
+    for name in ["a", "bb", "ccc"] {
+        for _worker in 0..2 {
+            tunnels.push(tunnel(&registry, name, Lane::Interactive).await);
+        }
+    }
+    for worker in 0..2 {
+        let mut counts = HashMap::new();
+        for _ in 0..1500 {
+            let lease = lease_on(&registry, worker, Lane::Interactive).unwrap();
+            assert_eq!(lease.tunnel().worker, WorkerIndex(worker), "a request stays on its worker");
+            *counts.entry(point(&lease)).or_insert(0) += 1;
+        }
+        assert_eq!(counts.into_values().collect::<Vec<_>>(), [500, 500, 500]);
+    }
+}
+
+#[tokio::test]
+async fn draining_and_full_ones_are_skipped() {
+    let registry = Registry::new(1);
+    let small = tunnel_of(&registry, "a", Lane::Interactive, 1).await;
+    let draining = tunnel(&registry, "bb", Lane::Interactive).await;
+    let good = tunnel(&registry, "ccc", Lane::Interactive).await;
+    draining.tunnel().drain();
+    let held = lease_on(&registry, 0, Lane::Interactive).unwrap();
+    assert_eq!(point(&held), "a");
+    for _ in 0..10 {
+        assert_eq!(point(&lease_on(&registry, 0, Lane::Interactive).unwrap()), "ccc");
+    }
+    good.tunnel().drain();
+    let full = lease_on(&registry, 0, Lane::Interactive).map(|_| ()).unwrap_err();
+    assert_eq!(full.kind, RefusalKind::Overloaded);
+    small.tunnel().drain();
+    let none = lease_on(&registry, 0, Lane::Interactive).map(|_| ()).unwrap_err();
+    assert_eq!(none.kind, RefusalKind::NoConnectionPoint);
+    drop(held);
+    assert_eq!(small.tunnel().load(), (0, 0));
+}
+
+#[tokio::test]
+async fn nobody_connected_is_said_at_once() {
+    let registry = Registry::new(1);
+    let refusal = lease_on(&registry, 0, Lane::Interactive).map(|_| ()).unwrap_err();
+    assert_eq!(refusal.kind, RefusalKind::NoConnectionPoint);
+    let registration = tunnel(&registry, "a", Lane::Interactive).await;
+    assert_eq!(registry.usable("PS1"), 1);
+    drop(registration);
+    assert_eq!(registry.usable("PS1"), 0);
+    assert!(lease_on(&registry, 0, Lane::Interactive).is_err());
+}
+
+#[tokio::test]
+async fn each_worker_gets_an_interactive_tunnel_of_each_connection_point() {
+    let registry = Registry::new(2);
+    // Two connection points that dial at the same time, their handshakes interleaved.
+    let placements = ["a", "bb", "a", "bb"].map(|name| registry.place(identity(name)));
+    let workers = placements.each_ref().map(|placement| placement.worker().0);
+    assert_eq!(workers, [0, 0, 1, 1]);
+    drop(placements);
+    assert_eq!(registry.place(identity("a")).worker(), WorkerIndex(0), "places that were not taken are given back");
+}
+
+#[tokio::test]
+async fn a_lane_without_a_connection_uses_the_other() {
+    let registry = Registry::new(1);
+    let _interactive = tunnel(&registry, "a", Lane::Interactive).await;
+    assert_eq!(lease_on(&registry, 0, Lane::Bulk).unwrap().tunnel().lane, Lane::Interactive);
+    let bulk = tunnel(&registry, "a", Lane::Bulk).await;
+    assert_eq!(lease_on(&registry, 0, Lane::Bulk).unwrap().tunnel().lane, Lane::Bulk);
+    assert_eq!(lease_on(&registry, 0, Lane::Interactive).unwrap().tunnel().lane, Lane::Interactive);
+    bulk.tunnel().drain();
+    assert_eq!(lease_on(&registry, 0, Lane::Bulk).unwrap().tunnel().lane, Lane::Interactive);
+}
+
+#[tokio::test]
+async fn waiting_exchanges_have_places_of_their_own() {
+    let registry = Registry::new(1);
+    let registration = tunnel_of(&registry, "a", Lane::Interactive, 1).await;
+    let _active = lease_on(&registry, 0, Lane::Interactive).unwrap();
+    let mut waiting = registry.take_turn("PS1", WorkerIndex(0), Lane::Interactive, Place::Waiting).unwrap();
+    assert_eq!(registration.tunnel().load(), (1, 1));
+    waiting.head_arrived();
+    assert_eq!(registration.tunnel().load(), (2, 0), "an answer that has come is never refused");
+    drop(waiting);
+    assert_eq!(registration.tunnel().load(), (1, 0));
+}
