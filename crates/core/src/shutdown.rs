@@ -11,3 +11,9 @@ pub use drain::{Drain, DrainEnd};
 pub use exit_code::ExitCode;
 pub use signals::{Signal, Signals};
 pub use tasks::{PANICS, TaskEnd, TaskHandle, Tasks};
+
+/// Starts a thread that serves the process for its whole life, such as the one that writes the log. What
+/// ends earlier is a task.
+pub fn start_thread(name: &'static str, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map(drop)
+}

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{DROPPED, dropped_line};
 use crate::limits;
+use crate::shutdown::start_thread;
 
 pub struct Queue {
     state: Mutex<State>,
@@ -95,7 +96,7 @@ impl Queue {
 
 /// Starts the thread that writes for the life of the process.
 pub fn start_writer(queue: Arc<Queue>, mut to: impl Write + Send + 'static) -> io::Result<()> {
-    std::thread::Builder::new().name("log".to_owned()).spawn(move || {
+    start_thread("log", move || {
         let (mut lines, mut told) = (Vec::new(), 0);
         loop {
             queue.take(&mut lines);
@@ -111,8 +112,7 @@ pub fn start_writer(queue: Arc<Queue>, mut to: impl Write + Send + 'static) -> i
             }
             queue.rest(limits::LOG_PAUSE);
         }
-    })?;
-    Ok(())
+    })
 }
 
 #[cfg(test)]

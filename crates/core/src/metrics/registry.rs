@@ -120,7 +120,7 @@ impl Registry {
 
     /// The whole in the Prometheus text format.
     pub fn render(&self) -> String {
-        let mut out = String::with_capacity(16 * 1024);
+        let mut out = String::new();
         for entry in self.entries.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             text::write_family(&mut out, entry.name, entry.help, entry.kind);
             (entry.render)(&mut out, entry.name);
