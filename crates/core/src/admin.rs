@@ -36,7 +36,13 @@ pub struct Admin {
 impl Admin {
     /// `status` is asked for at each request and must not wait for anything.
     pub fn new(readiness: Readiness, metrics: Registry, status: impl Fn() -> Value + Send + Sync + 'static) -> Self {
-        Self { readiness, metrics, status: Arc::new(status), own_pages: axum::Router::new(), own_changes: axum::Router::new() }
+        Self {
+            readiness,
+            metrics,
+            status: Arc::new(status),
+            own_pages: axum::Router::new(),
+            own_changes: axum::Router::new(),
+        }
     }
 
     /// Adds pages of the program's own to the loopback listener and the Unix socket.
