@@ -1,6 +1,7 @@
 //! What is known about an exchange while it runs, and the one log line and the counts that are made of it at
 //! its end. Never a secret, never a body; the query is left out because it may hold one.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
@@ -9,12 +10,14 @@ use cmg_core::logs;
 use cmg_core::metrics::Held;
 use cmg_core::refusal::RefusalKind;
 use cmg_core::request_id::RequestId;
+use cmg_core::tls::identity::TunnelIdentity;
 use cmg_core::tunnel::message::AnswerHead;
 use tracing::Level;
 
 use crate::client::Client;
 use crate::edge::ClientRequest;
 use crate::instance::Worker;
+use crate::published::PublishedRoute;
 use crate::registry::Lease;
 use crate::relay::{Passed, Stop};
 use crate::selection::Selection;
@@ -26,10 +29,8 @@ pub struct ExchangeRecord<'a> {
     started: Instant,
     method: Bytes,
     target: Bytes,
-    site: Option<String>,
-    role: Option<u64>,
-    endpoint: Option<String>,
-    connection_point: Option<String>,
+    route: Option<Arc<PublishedRoute>>,
+    connection_point: Option<Arc<TunnelIdentity>>,
     status: u16,
     to_head: Option<Duration>,
     at_role: Option<Duration>,
@@ -51,9 +52,7 @@ impl<'a> ExchangeRecord<'a> {
             started: Instant::now(),
             method: Bytes::new(),
             target: Bytes::new(),
-            site: None,
-            role: None,
-            endpoint: None,
+            route: None,
             connection_point: None,
             status: 0,
             to_head: None,
@@ -67,14 +66,11 @@ impl<'a> ExchangeRecord<'a> {
     }
 
     pub fn selected(&mut self, selection: &Selection) {
-        let route = selection.route();
-        self.site = Some(route.site.code.clone());
-        self.role = Some(route.role.id.0);
-        self.endpoint = Some(route.endpoint.name.clone());
+        self.route = Some(Arc::clone(selection.route()));
     }
 
     pub fn leased(&mut self, lease: &Lease) {
-        self.connection_point = Some(lease.tunnel().identity.connection_point.clone());
+        self.connection_point = Some(Arc::clone(&lease.tunnel().identity));
     }
 
     pub fn head_arrived(&mut self, answer: &AnswerHead) {
@@ -106,13 +102,13 @@ impl<'a> ExchangeRecord<'a> {
         logs::exchange(level(ended), |line| {
             line.display("request_id", self.request_id)
                 .display("client_address", self.client.address)
-                .text_if("client", self.client.thumbprint())
-                .text_if("site", self.site.as_deref());
-            if let Some(role) = self.role {
-                line.number("role", role);
+                .text_if("client", self.client.thumbprint());
+            if let Some(route) = &self.route {
+                line.text("site", &route.site.code)
+                    .number("role", route.role.id.0)
+                    .text("endpoint", &route.endpoint.name);
             }
-            line.text_if("endpoint", self.endpoint.as_deref())
-                .bytes("method", &self.method)
+            line.bytes("method", &self.method)
                 .bytes("path", path_of(&self.target))
                 .number("status", self.status.into())
                 .text("outcome", outcome)
@@ -127,7 +123,7 @@ impl<'a> ExchangeRecord<'a> {
                     .milliseconds("ms_role", at_role)
                     .milliseconds("ms_tunnel", to_head.saturating_sub(at_role));
             }
-            line.text_if("connection_point", self.connection_point.as_deref());
+            line.text_if("connection_point", self.connection_point.as_ref().map(|who| who.connection_point.as_str()));
         });
     }
 
