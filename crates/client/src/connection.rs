@@ -1,5 +1,7 @@
 //! One connection of a client. Its driver belongs to it and ends with it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use hyper::client::conn::{http1, http2};
@@ -50,7 +52,7 @@ pub struct Connection {
     sender: Sender,
     service_name: String,
     /// Dropped with the connection, which ends its driver.
-    _driver: JoinSet<()>,
+    _driver: Arc<JoinSet<()>>,
 }
 
 impl Connection {
@@ -73,7 +75,7 @@ impl Connection {
                 Sender::Http2(sender)
             }
         };
-        Ok(Self { sender, service_name: service_name.to_owned(), _driver: driver })
+        Ok(Self { sender, service_name: service_name.to_owned(), _driver: Arc::new(driver) })
     }
 
     /// Sends a request and waits for the head of its answer.
@@ -91,6 +93,13 @@ impl Connection {
         };
         let (parts, body) = answer.into_parts();
         Reply::new(parts, body)
+    }
+
+    /// Another hand on the same HTTP/2 connection; HTTP/1.1 has one request at a time.
+    pub fn another(&self) -> Option<Self> {
+        let Sender::Http2(sender) = &self.sender else { return None };
+        let (sender, service_name) = (Sender::Http2(sender.clone()), self.service_name.clone());
+        Some(Self { sender, service_name, _driver: self._driver.clone() })
     }
 
     pub fn is_closed(&self) -> bool {

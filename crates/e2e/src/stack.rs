@@ -5,6 +5,7 @@ mod builder;
 mod check;
 mod files;
 mod starter;
+mod waiting;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use crate::pki::{Identity, Pki};
 use crate::program::Program;
 
 pub use builder::Builder;
+pub use check::lines_with;
 pub use files::{
     CUSTOM, DISTRIBUTION_POINT, MANAGEMENT_POINT, SERVICE_NAME, SITE, SOFTWARE_UPDATE_POINT, connection_point,
 };

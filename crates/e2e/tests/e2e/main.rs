@@ -1,4 +1,6 @@
 //! End-to-end tests: real processes, real sockets, certificates made for each test. One binary.
 #![allow(clippy::unwrap_used)]
 
+mod expect;
+
 mod refusals;

@@ -1,0 +1,100 @@
+//! What happens to good requests when something stops, is gone or is full.
+
+use anyhow::Result;
+use cmg_client::Request;
+use cmg_core::limits;
+use cmg_core::refusal::RefusalKind;
+use cmg_e2e::raw_client::RawConnection;
+use cmg_e2e::{Stack, mp};
+use tokio::task::JoinSet;
+
+use crate::expect::{ask, echoed, refused, request};
+
+#[tokio::test]
+async fn no_connection_point_is_connected() -> Result<()> {
+    let mut stack = Stack::builder().start().await?;
+    echoed(&ask(&stack, "GET", &mp("SMS_MP/x"), &[]).await?)?;
+    stack.connection_points.remove(0).kill();
+    stack.wait_for_no_tunnel().await?;
+    let answer = ask(&stack, "GET", &mp("SMS_MP/x"), &[]).await?;
+    refused(&stack, &answer, RefusalKind::NoConnectionPoint).await?;
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn the_tunnel_dies_under_a_request() -> Result<()> {
+    let mut stack = Stack::builder().start().await?;
+    let mut connection = RawConnection::open(&stack.client()?).await?;
+    connection.write(request("POST", &mp("CCM_System/_/never"), &["Content-Length: 0"])).await?;
+    stack.wait_at_role("never", "begun", 1).await?;
+    stack.connection_points.remove(0).kill();
+    let answer = connection.answer("POST").await?;
+    refused(&stack, &answer, RefusalKind::TunnelLost).await?;
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn the_drain_ends_what_does_not_end() -> Result<()> {
+    let stack = Stack::builder().gateway_setting("DRAIN__DEADLINE", "1s").start().await?;
+    let mut connection = RawConnection::open(&stack.client()?).await?;
+    connection.write(request("POST", &mp("CCM_System/_/never"), &["Content-Length: 0"])).await?;
+    stack.wait_at_role("never", "begun", 1).await?;
+    stack.gateways[0].signal("TERM")?;
+    let answer = connection.answer("POST").await?;
+    assert_eq!((answer.status, answer.reason.as_str()), (502, RefusalKind::EndedByDrain.code()));
+    let line = stack.exchange_line(answer.field("x-cmg-request-id").unwrap()).await?;
+    assert_eq!(line["code"], RefusalKind::EndedByDrain.code());
+    Ok(())
+}
+
+/// A connection that is open goes on being read; what is refused then was surely not executed.
+#[tokio::test]
+async fn a_draining_gateway_says_so_or_serves() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    let mut busy = RawConnection::open(&stack.client()?).await?;
+    busy.write(request("GET", &mp("SMS_MP/_/poll?key=drain"), &[])).await?;
+    let mut open = RawConnection::open(&stack.client()?).await?;
+    echoed(&open.exchange(request("GET", &mp("SMS_MP/x"), &[])).await?)?;
+    stack.wait_at_role("poll", "begun", 1).await?;
+    stack.gateways[0].signal("TERM")?;
+    stack.wait_unready().await?;
+    let answer = open.exchange(request("GET", &mp("SMS_MP/y"), &[])).await?;
+    if answer.status == 503 {
+        assert_eq!(answer.reason, RefusalKind::Draining.code());
+        assert!(answer.field("retry-after").is_some());
+    } else {
+        echoed(&answer)?;
+    }
+    assert_eq!(answer.field("connection"), Some("close"));
+    open.expect_end().await?;
+    stack.release("drain", 1).await?;
+    assert_eq!(busy.answer("GET").await?.status, 200);
+    Ok(())
+}
+
+/// Every place of the one connection point is taken: 900 on each of its two tunnels.
+#[tokio::test]
+async fn every_connection_point_is_full() -> Result<()> {
+    let stack = Stack::builder().workers(1).start().await?;
+    let client = stack.http2_client()?;
+    let places = 2 * limits::ACTIVE_EXCHANGES;
+    let mut waiting = JoinSet::new();
+    let mut connection = client.connect().await?;
+    for number in 1..=places {
+        let mut hand = connection.another().unwrap();
+        let poll = Request::get(&mp("SMS_MP/_/poll?key=full&within=60000"));
+        waiting.spawn(async move { anyhow::Ok(hand.send(poll).await?.whole().await?.status) });
+        if number % 90 == 0 {
+            connection = client.connect().await?;
+        }
+    }
+    stack.wait_at_gate("full", places).await?;
+    let answer = ask(&stack, "GET", &mp("SMS_MP/x"), &[]).await?;
+    refused(&stack, &answer, RefusalKind::Overloaded).await?;
+    stack.release("full", places).await?;
+    while let Some(status) = waiting.join_next().await {
+        assert_eq!(status??, 200);
+    }
+    echoed(&ask(&stack, "GET", &mp("SMS_MP/x"), &[]).await?)?;
+    stack.finish().await
+}
