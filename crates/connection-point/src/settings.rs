@@ -143,7 +143,7 @@ fn tunnel(table: &mut Table<'_>, own: Option<&Own>, now: UnixTime) -> Option<Tun
 }
 
 fn roles_tls(table: &mut Table<'_>) -> RolesTlsSettings {
-    let paths: Vec<PathBuf> = table.default("roots", Vec::new());
+    let paths: Vec<PathBuf> = table.required("roots").unwrap_or_default();
     let minimum = sections::tls_minimum(table);
     let mut roots = Vec::new();
     for (index, path) in paths.iter().enumerate() {
@@ -152,12 +152,12 @@ fn roles_tls(table: &mut Table<'_>) -> RolesTlsSettings {
             Err(fault) => table.element_fault("roots", index, Fault::of_certificate(fault.to_string(), "")),
         }
     }
-    if paths.is_empty() && !table.has("roots") {
-        table.problem(
-            "roots",
-            "is missing, so no role could be trusted",
-            "name the roots of the certificates that the site's roles show, as paths",
-        );
+    if paths.is_empty() && table.has("roots") {
+        let instead = "name the roots of the certificates that the site's roles show";
+        table.problem("roots", "is empty, so no role could be trusted", instead);
     }
     RolesTlsSettings { roots, minimum, certificates: Vec::new() }
 }
+
+#[cfg(test)]
+mod tests;

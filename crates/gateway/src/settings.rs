@@ -1,6 +1,7 @@
 //! The gateway's own file, as live values: certificates are loaded and judged, addresses parsed, sites
 //! checked against each other. Nothing here can be wrong later; nothing of a site's own configuration is here.
 
+pub mod fuzzing;
 mod services;
 mod sites;
 
@@ -190,3 +191,6 @@ fn positive(table: &mut Table<'_>, name: &'static str, default: usize) -> usize 
     }
     number
 }
+
+#[cfg(test)]
+mod tests;

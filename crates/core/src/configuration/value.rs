@@ -191,6 +191,8 @@ fn plural(kind: &str) -> String {
     match kind {
         "address" => "addresses".to_owned(),
         "host and port" => "hosts and ports".to_owned(),
+        "path or PEM text" => "paths or PEM texts".to_owned(),
+        "role id or range" => "role ids or ranges".to_owned(),
         kind if kind.starts_with("one of ") => kind.to_owned(),
         kind => format!("{kind}s"),
     }

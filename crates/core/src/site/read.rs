@@ -178,9 +178,12 @@ fn judge_whole(root: &Table<'_>, publication: &Publication) {
     }
 }
 
-/// Body of a fuzz target: no bytes may panic.
+/// Body of a fuzz target: no bytes may panic, and what the inside accepts is what a gateway will accept.
 pub fn fuzz_site_configuration(data: &[u8]) {
-    if let Ok(text) = std::str::from_utf8(data) {
-        let _ = SiteConfiguration::parse(text, None, "fuzz");
+    use crate::tunnel::publication::{decode, encode};
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match SiteConfiguration::parse(text, None, "fuzz") {
+        Ok(site) => assert_eq!(decode(&encode(&site.publication)), Ok(site.publication)),
+        Err(problems) => assert!(!problems.is_empty() && !problems.to_string().is_empty()),
     }
 }

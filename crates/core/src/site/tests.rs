@@ -2,6 +2,7 @@
 //! words.
 
 mod bytes;
+mod example;
 mod permissions;
 mod pki;
 mod refused;

@@ -4,6 +4,7 @@
 use super::Unauthenticated;
 use cmg_core::configuration::Table;
 use cmg_core::site::{AllowedConnectionPoint, SiteCode, SitePermissions};
+use cmg_core::tls::identity::is_identity_name;
 
 pub(super) fn read(root: &mut Table<'_>, unauthenticated: Unauthenticated) -> Vec<SitePermissions> {
     let mut codes: Vec<SiteCode> = Vec::new();
@@ -21,7 +22,11 @@ pub(super) fn read(root: &mut Table<'_>, unauthenticated: Unauthenticated) -> Ve
 fn site(table: &mut Table<'_>, unauthenticated: Unauthenticated) -> Option<SitePermissions> {
     let code = table.required("code");
     let connection_points = table.tables("connection_points", |table| {
-        let (name, id) = (table.required("name"), table.required("id"));
+        let (name, id) = (table.required::<String>("name"), table.required("id"));
+        if name.as_ref().is_some_and(|name| !is_identity_name(name)) {
+            let instead = "copy it from the SAN URI in the connection point's certificate";
+            table.problem("name", "no connection point can have this name", instead);
+        }
         Some(AllowedConnectionPoint { name: name?, id: id? })
     });
     for (index, one) in connection_points.iter().enumerate() {

@@ -125,7 +125,7 @@ impl Value for PathBuf {
         "path".to_owned()
     }
     fn example() -> String {
-        "\"keys/service.pem\"".to_owned()
+        "\"path/to/it\"".to_owned()
     }
     fn from_text(text: &str, base: Option<&Path>) -> Result<Self, Fault> {
         let text = String::from_text(text, base)?;
