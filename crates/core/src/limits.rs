@@ -177,6 +177,9 @@ pub const SITE_FETCH: Duration = Duration::from_secs(30);
 /// Site configurations that wait to be judged: every connection point pushes at once after a restart.
 pub const CONFIGURATION_QUEUE: usize = 64;
 
+/// Between looks at the expiry of certificates.
+pub const EXPIRY_CHECK: Duration = Duration::from_secs(24 * 60 * 60);
+
 // ---- stopping
 
 /// Between readyz 503 and the end of accepting.

@@ -6,14 +6,20 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::post;
-use cmg_core::admin::{Admin, AdminError, AdminListener, Readiness, reload_channel};
+use cmg_core::admin::{Admin, AdminError, AdminListener, Readiness, ReloadTrigger};
 use cmg_core::build_info::BUILD;
+use cmg_core::logs::Logs;
 use serde_json::{Value, json};
 
 use crate::instance::Instance;
 
 /// Opens the admin listener, the health listener if there is one, and the Unix socket.
-pub async fn open(instance: &Arc<Instance>, readiness: &Readiness) -> Result<Vec<AdminListener>, AdminError> {
+pub async fn open(
+    instance: &Arc<Instance>,
+    readiness: &Readiness,
+    reload: ReloadTrigger,
+    logs: &Arc<Logs>,
+) -> Result<Vec<AdminListener>, AdminError> {
     let shown = Arc::clone(instance);
     let admin = Admin::new(readiness.clone(), instance.metrics.registry.clone(), move || status(&shown));
     let settings = &instance.settings;
@@ -22,8 +28,7 @@ pub async fn open(instance: &Arc<Instance>, readiness: &Readiness) -> Result<Vec
         listeners.push(admin.listen_health(address).await?);
     }
     let changes = Router::new().route("/sites/{code}/forget", post(forget)).with_state(Arc::clone(instance));
-    let (reload, _) = reload_channel();
-    listeners.push(admin.with_changes(changes).listen_unix(&settings.admin.socket, reload, None)?);
+    listeners.push(admin.with_changes(changes).listen_unix(&settings.admin.socket, reload, Some(Arc::clone(logs)))?);
     Ok(listeners)
 }
 

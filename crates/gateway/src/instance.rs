@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use cmg_core::shutdown::Tasks;
 use cmg_core::tunnel::handshake::{BOOT_ID, new_boot_id};
 use cmg_core::worker::{Spawner, WorkerIndex};
@@ -19,7 +19,9 @@ use crate::settings::GatewaySettings;
 use crate::site_keeper::SiteKeeper;
 
 pub struct Instance {
+    /// As they were at start; a reload takes over what it can.
     pub settings: GatewaySettings,
+    reloaded: ArcSwapOption<GatewaySettings>,
     pub metrics: GatewayMetrics,
     pub registry: Arc<Registry>,
     pub keeper: SiteKeeper,
@@ -66,6 +68,7 @@ impl Instance {
             handshakes: Arc::new(Semaphore::new(settings.limits.handshakes)),
             last_connection: AtomicU64::new(0),
             settings,
+            reloaded: ArcSwapOption::empty(),
             metrics,
             spawner,
         })
@@ -81,6 +84,26 @@ impl Instance {
 
     pub fn published(&self) -> Guard<Arc<Published>> {
         self.published.load()
+    }
+
+    /// What [`crate::program`] builds TLS settings with.
+    pub fn published_cell(&self) -> &Arc<ArcSwap<Published>> {
+        &self.published
+    }
+
+    /// New handshakes use these from now on; tickets of old sessions end with the old settings.
+    pub fn swap_tls(&self, client: Arc<ServerConfig>, tunnel: Arc<ServerConfig>, settings: GatewaySettings) {
+        self.client_tls.store(client);
+        self.tunnel_tls.store(tunnel);
+        self.reloaded.store(Some(Arc::new(settings)));
+    }
+
+    /// The certificates that are in use now, by the settings that named them.
+    pub fn with_settings_in_force(&self, look: impl FnOnce(&GatewaySettings)) {
+        match &*self.reloaded.load() {
+            Some(reloaded) => look(reloaded),
+            None => look(&self.settings),
+        }
     }
 
     pub fn client_tls(&self) -> Arc<ServerConfig> {

@@ -28,6 +28,8 @@ mod tunnel_link;
 
 mod admin_pages;
 pub mod commands;
+mod expiry;
 mod instance;
 mod metrics;
 pub mod program;
+mod reload;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use cmg_core::build_info::BUILD;
@@ -59,20 +60,20 @@ async fn main() -> ExitCode {
         Err(problems) => return commands::report(&problems),
     };
     match arguments.command.unwrap_or(Command::Run) {
-        Command::Run => run(settings).await,
+        Command::Run => run(arguments.config, settings).await,
         Command::Check { print } => commands::check(&arguments.config, &settings, print),
         Command::Site(Site::Forget { code }) => commands::forget_site(&settings, &code).await,
     }
 }
 
-async fn run(settings: GatewaySettings) -> ExitCode {
+async fn run(file: PathBuf, settings: GatewaySettings) -> ExitCode {
     let started = Logs::start(&settings.log).map_err(anyhow::Error::from);
     let signals = Signals::install().map_err(anyhow::Error::from);
     let (logs, signals) = match (started, signals) {
-        (Ok(logs), Ok(signals)) => (logs, signals),
+        (Ok(logs), Ok(signals)) => (Arc::new(logs), signals),
         (Err(error), _) | (_, Err(error)) => return commands::failed(&error.to_string()),
     };
-    match program::run(settings, signals).await {
+    match program::run(file, settings, Arc::clone(&logs), signals).await {
         Ok(end) => end.exit_code().into(),
         Err(error) => {
             tracing::error!(%error, "the gateway could not start");

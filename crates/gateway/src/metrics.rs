@@ -1,6 +1,6 @@
 //! The gateway's metrics, registered at start; what the path of a request counts is one atomic addition.
 
-use cmg_core::metrics::{Counter, CounterFamily, Gauge, Histogram, Registry};
+use cmg_core::metrics::{Counter, CounterFamily, Gauge, GaugeFamily, Histogram, Registry};
 use cmg_core::refusal::RefusalKind;
 
 const OUTCOMES: [&str; 4] = ["answered", "refused", "cut", "client gone"];
@@ -20,6 +20,7 @@ pub struct GatewayMetrics {
     pub connections_refused: Counter,
     pub accept_errors: Counter,
     pub tunnels: Gauge,
+    pub certificate_expiry: GaugeFamily<1>,
     pub configurations_applied: Counter,
     pub configurations_refused: Counter,
     handshake_faults: CounterFamily<1>,
@@ -61,6 +62,11 @@ impl GatewayMetrics {
                 ["listener"],
             ),
             tunnels: registry.gauge("cmg_tunnels", "Tunnels that may be given work."),
+            certificate_expiry: registry.gauges(
+                "cmg_certificate_expiry_timestamp_seconds",
+                "When a certificate of this gateway expires, in seconds since 1970.",
+                ["certificate"],
+            ),
             configurations_applied: registry
                 .counter("cmg_site_configurations_applied_total", "Site configurations that came into force."),
             configurations_refused: registry

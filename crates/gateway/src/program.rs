@@ -3,11 +3,13 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use cmg_core::admin::{AdminError, AdminListener, Readiness};
+use cmg_core::admin::{AdminError, AdminListener, Readiness, reload_channel};
+use cmg_core::logs::Logs;
 use cmg_core::shutdown::{Drain, DrainEnd, Signal, Signals, Tasks};
 use cmg_core::tls::chain::ChainFault;
 use cmg_core::tls::client_verifier::Unauthenticated;
@@ -20,9 +22,11 @@ use tokio::time::interval;
 
 use crate::accept::{self, Port};
 use crate::admin_pages;
+use crate::expiry;
 use crate::instance::{Instance, Parts, Worker};
 use crate::metrics::GatewayMetrics;
 use crate::published::Published;
+use crate::reload::Reloader;
 use crate::settings::{self, GatewaySettings};
 use crate::site_keeper::{SiteKeeper, StoreError};
 
@@ -42,21 +46,34 @@ pub enum StartError {
 }
 
 /// Serves until a signal ends it.
-pub async fn run(settings: GatewaySettings, mut signals: Signals) -> Result<DrainEnd, StartError> {
+pub async fn run(
+    file: PathBuf,
+    settings: GatewaySettings,
+    logs: Arc<Logs>,
+    mut signals: Signals,
+) -> Result<DrainEnd, StartError> {
     let workers = Workers::start(settings.instance.workers, "cmg-gateway").map_err(StartError::Workers)?;
     let keeper_tasks = Tasks::new();
     let instance = build(settings, &workers, &keeper_tasks)?;
     let client = open(&instance, Port::Clients)?;
     let tunnel = open(&instance, Port::Tunnels)?;
     let readiness = Readiness::new();
-    let admin = admin_pages::open(&instance, &readiness).await?;
+    let (trigger, mut requests) = reload_channel();
+    let admin = admin_pages::open(&instance, &readiness, trigger, &logs).await?;
+    expiry::report(&instance.settings, &instance.metrics);
+    let _expiry = keeper_tasks.spawn("expiry", expiry::watch(Arc::clone(&instance)));
+    let reloader = Reloader { file, logs, instance: Arc::clone(&instance) };
     let _watch = keeper_tasks.spawn("readiness", watch_readiness(Arc::clone(&instance), readiness.clone()));
     say_ready(&client, &tunnel, &admin);
     loop {
-        match signals.next().await {
-            Signal::Drain => break,
-            Signal::EndAtOnce => return Ok(DrainEnd::AtOnce { unfinished: instance.clients.running() }),
-            Signal::Reload => tracing::warn!("this version reloads nothing; restart to apply a changed file"),
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Signal::Drain => break,
+                Signal::EndAtOnce => return Ok(DrainEnd::AtOnce { unfinished: instance.clients.running() }),
+                // The outcome is in the log.
+                Signal::Reload => drop(reloader.reload()),
+            },
+            request = requests.next() => request.answer(reloader.reload()),
         }
     }
     let settings = &instance.settings.drain;
@@ -82,12 +99,18 @@ fn build(settings: GatewaySettings, workers: &Workers, keeper_tasks: &Tasks) -> 
         keeper_tasks,
     )?;
     let client_tls = client_tls(&settings, &published)?;
-    let tunnel_tls = configs::tunnel_listener(Arc::clone(&settings.tunnel.certificate), &settings.tunnel.authorities)?;
+    let tunnel_tls = tunnel_tls(&settings)?;
     let spawner = workers.spawner();
     Ok(Instance::new(Parts { settings, metrics, keeper, published, spawner, client_tls, tunnel_tls }))
 }
 
-fn client_tls(
+/// What tunnels are accepted with.
+pub fn tunnel_tls(settings: &GatewaySettings) -> Result<Arc<ServerConfig>, ConfigFault> {
+    configs::tunnel_listener(Arc::clone(&settings.tunnel.certificate), &settings.tunnel.authorities)
+}
+
+/// What clients are accepted with.
+pub fn client_tls(
     settings: &GatewaySettings,
     published: &Arc<ArcSwap<Published>>,
 ) -> Result<Arc<ServerConfig>, ConfigFault> {

@@ -1,0 +1,58 @@
+//! SIGHUP and `reload`: the file and everything that it names is read anew; certificates and the log level are
+//! swapped, and the old ones stay if anything is wrong. What needs a restart is named.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cmg_core::configuration::Overrides;
+use cmg_core::logs::Logs;
+
+use crate::expiry;
+use crate::instance::Instance;
+use crate::program::{client_tls, tunnel_tls};
+use crate::settings::{ENVIRONMENT, GatewaySettings};
+
+/// Sections whose values are taken over by a reload; the files that other keys name are read anew all the same.
+const TAKEN_OVER: [&str; 5] = ["log.", "services", "tunnel.ca", "tunnel.certificate", "tunnel.key"];
+
+pub struct Reloader {
+    pub file: PathBuf,
+    pub logs: Arc<Logs>,
+    pub instance: Arc<Instance>,
+}
+
+impl Reloader {
+    /// Says what is in force now, or everything that is wrong.
+    pub fn reload(&self) -> Result<String, String> {
+        let outcome = self.take_over();
+        match &outcome {
+            Ok(done) => tracing::info!(done, "reloaded"),
+            Err(problems) => tracing::error!(problems, "not reloaded; the old settings stay in force"),
+        }
+        outcome
+    }
+
+    fn take_over(&self) -> Result<String, String> {
+        let overrides = Overrides::from_environment(ENVIRONMENT);
+        let next = GatewaySettings::load(&self.file, overrides).map_err(|problems| problems.to_string())?;
+        let client = client_tls(&next, self.instance.published_cell()).map_err(|fault| fault.to_string())?;
+        let tunnel = tunnel_tls(&next).map_err(|fault| fault.to_string())?;
+        self.logs.apply(&next.log).map_err(|error| error.to_string())?;
+        expiry::report(&next, &self.instance.metrics);
+        let needs_restart = self.needs_restart(&next);
+        self.instance.swap_tls(client, tunnel, next);
+        Ok(match needs_restart.as_slice() {
+            [] => "certificates and log level are those of the files now".to_owned(),
+            keys => format!("certificates and log level are in force; restart to apply {}", keys.join(", ")),
+        })
+    }
+
+    /// Keys whose value has changed and that only a restart applies.
+    fn needs_restart(&self, next: &GatewaySettings) -> Vec<String> {
+        let before = self.instance.settings.reading.settings();
+        let is_new = |key: &str, value: &str| !before.iter().any(|old| old.key == key && old.value == value);
+        let is_taken_over = |key: &str| TAKEN_OVER.iter().any(|prefix| key.starts_with(prefix));
+        let changed = next.reading.settings().iter().filter(|new| is_new(&new.key, &new.value));
+        changed.map(|new| new.key.clone()).filter(|key| !is_taken_over(key)).collect()
+    }
+}
