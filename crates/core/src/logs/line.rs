@@ -24,8 +24,11 @@ impl<'a> Line<'a> {
         let time = Timestamp::new(time);
         match style {
             Style::Json => {
-                let level = lower(level);
-                push(out, format_args!("{{\"time\":\"{time}\",\"level\":\"{level}\",\"component\":\"{target}\""));
+                out.push_str("{\"time\":\"");
+                time.push_to(out);
+                for part in ["\",\"level\":\"", lower(level), "\",\"component\":\"", target, "\""] {
+                    out.push_str(part);
+                }
             }
             Style::Human => push(out, format_args!("{time} {level:>5} {target}:")),
             Style::Coloured => {
@@ -49,7 +52,10 @@ impl<'a> Line<'a> {
 
     pub(super) fn message(&mut self, message: Arguments<'_>) {
         match self.style {
-            Style::Json => self.json_string("message", message),
+            Style::Json => {
+                self.name("message");
+                self.quoted(message);
+            }
             Style::Human | Style::Coloured => {
                 self.out.push(' ');
                 escaped(self.out, Plain, message);
@@ -60,7 +66,13 @@ impl<'a> Line<'a> {
 
     /// A value of text.
     pub fn text(&mut self, name: &str, value: &str) -> &mut Self {
-        self.display(name, value)
+        self.name(name);
+        self.out.push('"');
+        let how = self.escape();
+        // Writing to a String does not fail.
+        let _ = Escaping { out: self.out, how }.write_str(value);
+        self.out.push('"');
+        self
     }
 
     /// A value of text that may be absent: then the field is left out.
@@ -73,14 +85,8 @@ impl<'a> Line<'a> {
 
     /// A value that prints itself.
     pub fn display(&mut self, name: &str, value: impl Display) -> &mut Self {
-        match self.style {
-            Style::Json => self.json_string(name, format_args!("{value}")),
-            Style::Human | Style::Coloured | Style::CmTrace => {
-                push(self.out, format_args!(" {name}=\""));
-                escaped(self.out, Quoted, format_args!("{value}"));
-                self.out.push('"');
-            }
-        }
+        self.name(name);
+        self.quoted(format_args!("{value}"));
         self
     }
 
@@ -90,7 +96,9 @@ impl<'a> Line<'a> {
     }
 
     pub fn number(&mut self, name: &str, value: u64) -> &mut Self {
-        self.bare(name, format_args!("{value}"))
+        self.name(name);
+        decimal(self.out, value, 1);
+        self
     }
 
     pub fn boolean(&mut self, name: &str, value: bool) -> &mut Self {
@@ -99,14 +107,16 @@ impl<'a> Line<'a> {
 
     /// A duration in milliseconds with microseconds after the point; say `_ms` in the name.
     pub fn milliseconds(&mut self, name: &str, value: Duration) -> &mut Self {
-        self.bare(name, format_args!("{}.{:03}", value.as_millis(), value.subsec_micros() % 1000))
+        self.name(name);
+        decimal(self.out, u64::try_from(value.as_millis()).unwrap_or(u64::MAX), 1);
+        self.out.push('.');
+        decimal(self.out, u64::from(value.subsec_micros() % 1000), 3);
+        self
     }
 
     pub(super) fn bare(&mut self, name: &str, value: Arguments<'_>) -> &mut Self {
-        match self.style {
-            Style::Json => push(self.out, format_args!(",\"{name}\":{value}")),
-            Style::Human | Style::Coloured | Style::CmTrace => push(self.out, format_args!(" {name}={value}")),
-        }
+        self.name(name);
+        push(self.out, value);
         self
     }
 
@@ -140,10 +150,28 @@ impl<'a> Line<'a> {
         );
     }
 
-    fn json_string(&mut self, name: &str, value: Arguments<'_>) {
-        push(self.out, format_args!(",\"{name}\":\""));
-        escaped(self.out, Json, value);
+    /// What stands before a value.
+    fn name(&mut self, name: &str) {
+        let (before, after) = match self.style {
+            Style::Json => (",\"", "\":"),
+            Style::Human | Style::Coloured | Style::CmTrace => (" ", "="),
+        };
+        self.out.push_str(before);
+        self.out.push_str(name);
+        self.out.push_str(after);
+    }
+
+    fn quoted(&mut self, value: Arguments<'_>) {
         self.out.push('"');
+        escaped(self.out, self.escape(), value);
+        self.out.push('"');
+    }
+
+    fn escape(&self) -> Escape {
+        match self.style {
+            Style::Json => Json,
+            Style::Human | Style::Coloured | Style::CmTrace => Quoted,
+        }
     }
 }
 
@@ -168,6 +196,10 @@ struct Escaping<'a> {
 
 impl Write for Escaping<'_> {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        if text.bytes().all(is_harmless) {
+            self.out.push_str(text);
+            return Ok(());
+        }
         let mut rest = text;
         while let Some(at) = rest.find(|character| is_dangerous(character, self.how)) {
             let (safe, from) = rest.split_at(at);
@@ -199,6 +231,11 @@ impl Escaping<'_> {
     }
 }
 
+/// Never in need of an escape; nearly all text is nothing else.
+const fn is_harmless(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+}
+
 /// Controls, and the characters that turn the direction of writing or break lines in some readers.
 fn is_dangerous(character: char, how: Escape) -> bool {
     character.is_control()
@@ -217,6 +254,22 @@ fn push(out: &mut String, text: Arguments<'_>) {
 fn push_to(out: &mut impl Write, text: Arguments<'_>) {
     // Writing to a String does not fail; a value whose Display fails is cut there.
     let _ = out.write_fmt(text);
+}
+
+/// Decimal digits, at least so many. Much cheaper than `fmt`, and a line has ten numbers.
+pub(super) fn decimal(out: &mut String, value: u64, at_least: usize) {
+    let mut digits = [b'0'; 20];
+    let (mut rest, mut used) = (value, 0);
+    for digit in digits.iter_mut().rev() {
+        if rest == 0 && used >= at_least {
+            break;
+        }
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        used += 1;
+    }
+    let digits = digits.get(20 - used..).unwrap_or_default();
+    out.extend(digits.iter().copied().map(char::from));
 }
 
 const fn lower(level: Level) -> &'static str {
@@ -264,6 +317,17 @@ mod tests {
     fn fields(line: &mut Line<'_>) {
         line.text("code", "a\"b\\c\nd\u{1b}é").bytes("target", b"/x\xff y").number("status", 502);
         line.milliseconds("total_ms", Duration::from_micros(1_234_567)).boolean("cut", true).text_if("none", None);
+    }
+
+    #[test]
+    fn numbers_have_all_their_digits() {
+        let digits = |value, at_least| {
+            let mut out = String::new();
+            decimal(&mut out, value, at_least);
+            out
+        };
+        assert_eq!((digits(0, 1), digits(7, 3), digits(1234, 3)), ("0".into(), "007".into(), "1234".into()));
+        assert_eq!(digits(u64::MAX, 1), u64::MAX.to_string());
     }
 
     #[test]
