@@ -71,6 +71,10 @@ pub trait Edge: Send {
     /// The end of the body if it is known without another byte from the client.
     fn take_end(&mut self) -> Option<Fields>;
 
+    /// The rest of the body will not be read: what has come already is thrown away, and a connection on which more
+    /// would follow ends with this exchange.
+    fn give_up_body(&mut self);
+
     /// Ready when the client has gone away. Called only after the body has come whole.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 

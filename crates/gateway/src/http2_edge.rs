@@ -134,6 +134,11 @@ impl Edge for Http2Exchange {
         Some(Fields::new())
     }
 
+    fn give_up_body(&mut self) {
+        // Its stream ends with the answer, and no other with it.
+        self.held = Bytes::new();
+    }
+
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.stream {
             Some(stream) => stream.poll_reset(cx).map(|_| ()),

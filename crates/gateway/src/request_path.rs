@@ -1,6 +1,7 @@
 //! The path of a request, whole. The outer function owns request id, timing, the one log line and the answer to
 //! a refusal; the inner one reads as the stages of ARCHITECTURE.md, each `?` a refusal.
 
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 
 use bytes::Bytes;
@@ -39,6 +40,7 @@ pub async fn serve<E: Edge>(worker: &Worker, client: &Client, request: ClientReq
     if let Err(Stop::Refused(refusal)) = &ended {
         let answer = RefusalAnswer::new(refusal, record.request_id());
         record.answered(refusal.kind.status());
+        edge.give_up_body();
         refusal_answer::send(edge, answer, wants_body).await;
     }
     if matches!(ended, Err(Stop::Cut(_) | Stop::ClientGone)) {
@@ -86,13 +88,22 @@ async fn forward<E: Edge>(
     let allowed = AllowedRequest::filter(authenticated, &request.method, request.body, instance.request_body_cap())?;
     let lease = instance.registry.lease(&allowed, worker.index)?;
     record.leased(&lease);
-    edge.send_continue().map_err(|_| Stop::ClientGone)?;
+    invite_body(edge, &request).await?;
     let wants = Wants::of(&request);
     let head = onward(&allowed, request, client, record.request_id());
     let mut relay = Relay::start(edge, lease, head, allowed.bounds(), passed).await?;
     let answer = relay.answer_head().await?;
     record.head_arrived(&answer);
     relay.deliver(client_answer(answer, &wants, record.request_id()), wants.trailers).await
+}
+
+/// A client that waits for 100 is told to go on: it is admitted, and there is somebody to serve it.
+async fn invite_body<E: Edge>(edge: &mut E, request: &ClientRequest) -> Result<(), Stop> {
+    if request.expects_continue {
+        edge.send_continue().map_err(|_| Stop::ClientGone)?;
+        poll_fn(|cx| edge.poll_flush(cx)).await.map_err(|_| Stop::ClientGone)?;
+    }
+    Ok(())
 }
 
 /// What of the request the answer depends on.

@@ -84,6 +84,18 @@ impl Edge for Http1Exchange<'_> {
         Some(trailers)
     }
 
+    fn give_up_body(&mut self) {
+        while !self.body_ended {
+            match self.take_piece() {
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => {
+                    self.keep_alive = false;
+                    return;
+                }
+            }
+        }
+    }
+
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // A next request that has come already cannot be a goodbye.
         if !self.connection.received.is_empty() {
