@@ -3,4 +3,6 @@
 
 mod expect;
 
+mod answers;
 mod refusals;
+mod requests;
