@@ -1,5 +1,5 @@
 //! The site role of the measurement: a small HTTPS server in a process of its own, the same for every contestant.
-//! Answers `/1k` with 1 KiB, `/bytes/N` with N bytes, and a POST to `/sink` with the number of bytes that arrived.
+//! Answers `/` and `/1k` with 1 KiB, `/bytes/N` with N bytes, and a POST to `/sink` with the number of bytes that arrived.
 //! It prints its address and ends with its standard input.
 
 use std::convert::Infallible;
@@ -66,7 +66,9 @@ async fn connection(acceptor: TlsAcceptor, socket: TcpStream) {
 async fn answer(request: Request<Incoming>) -> Response<Content> {
     let path = request.uri().path();
     match (request.method(), path) {
-        (&Method::GET, "/1k") => Response::new(Content::of(Bytes::from_static(&CHUNK), SMALL_ANSWER as u64)),
+        (&Method::GET | &Method::HEAD, "/" | "/1k") => {
+            Response::new(Content::of(Bytes::from_static(&CHUNK), SMALL_ANSWER as u64))
+        }
         (&Method::POST, "/sink") => sink(request.into_body()).await,
         (&Method::GET, path) => match path.strip_prefix("/bytes/").and_then(|digits| digits.parse().ok()) {
             Some(length) => Response::new(Content::of(Bytes::from_static(&CHUNK), length)),

@@ -9,16 +9,19 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use super::job::Target;
 use super::keys::{Keys, SERVICE_NAME};
 use super::process::Owned;
+use super::usage::CpuTime;
 
 const READY_WITHIN: Duration = Duration::from_secs(20);
+/// This long with less than a fiftieth of it on a processor.
+const IDLE_FOR: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -87,12 +90,29 @@ pub struct Contestant {
 
 impl Contestant {
     pub fn start(name: Name, ground: &Ground) -> Result<Contestant> {
-        match name {
+        let started = match name {
             Name::Ours => ours::start(ground),
             Name::Nginx => nginx::start(ground),
             Name::Haproxy => haproxy::start(ground),
+        };
+        let contestant = started.with_context(|| format!("starting {name}"))?;
+        contestant.wait_until_idle()?;
+        Ok(contestant)
+    }
+
+    /// Some programs go on with work of their own after they have said that they are ready.
+    fn wait_until_idle(&self) -> Result<()> {
+        let deadline = Instant::now() + READY_WITHIN;
+        let mut before = CpuTime::of(&self.processes())?;
+        while Instant::now() < deadline {
+            std::thread::sleep(IDLE_FOR);
+            let now = CpuTime::of(&self.processes())?;
+            if Duration::from_nanos(now.since(before)) < IDLE_FOR / 50 {
+                return Ok(());
+            }
+            before = now;
         }
-        .with_context(|| format!("starting {name}"))
+        bail!("{} is never idle", self.name)
     }
 
     pub fn processes(&self) -> Vec<u32> {

@@ -89,8 +89,8 @@ impl Owned {
         while self.ended()?.is_none() {
             if Instant::now() > deadline {
                 eprintln!("{} did not end when asked; killing it", self.name);
+                signal_group("KILL", self.child.id());
                 lock().remove(&self.child.id());
-                self.child.kill()?;
                 self.child.wait()?;
                 return Ok(());
             }
@@ -143,17 +143,22 @@ fn lock() -> std::sync::MutexGuard<'static, BTreeMap<u32, Living>> {
 }
 
 impl Living {
-    /// The standard library can only kill; the shell's own `kill` is on every machine.
     fn ask(&mut self, process: u32) {
         if std::mem::replace(&mut self.asked, true) {
             return;
         }
         let signal = match self.farewell {
-            Farewell::Interrupt => "-INT",
-            Farewell::Terminate => "-TERM",
+            Farewell::Interrupt => "INT",
+            Farewell::Terminate => "TERM",
         };
-        let mut command = Command::new("sh");
-        command.args(["-c", r#"kill "$0" "$1" 2>/dev/null"#, signal, &process.to_string()]);
-        let _ = command.stdin(Stdio::null()).status();
+        signal_group(signal, process);
     }
+}
+
+/// As a terminal would: the process and what it has started. The standard library can only kill one process; the
+/// shell's own `kill` is on every machine.
+fn signal_group(signal: &str, leader: u32) {
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"kill -s "$0" -- "-$1" 2>/dev/null"#, signal, &leader.to_string()]);
+    let _ = command.stdin(Stdio::null()).status();
 }

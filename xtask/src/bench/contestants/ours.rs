@@ -40,8 +40,8 @@ pub fn start(ground: &Ground) -> Result<Contestant> {
     command.args(["demo", "--release", "--instances", "1", "--connection-points", "1", "--dir"]).arg(&folder);
     command.args(["--internal-url", &format!("https://{}", ground.backend), "--internal-ca"]);
     command.arg(ground.keys.certificate("internal-ca"));
-    for program in ["CMG_GATEWAY__WORKERS", "CMG_CONNECTION_POINT__WORKERS"] {
-        command.env(program, ground.workers.to_string());
+    for key in ["CMG_GATEWAY__INSTANCE__WORKERS", "CMG_CONNECTION_POINT__CONNECTION_POINT__WORKERS"] {
+        command.env(key, ground.workers.to_string());
     }
     command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
     let mut owned = Owned::start("the demo", &mut command, Farewell::Interrupt)?;
