@@ -8,7 +8,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::oid_registry::{
     OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ED25519,
 };
-use x509_parser::prelude::{FromDer, GeneralName, X509Name};
+use x509_parser::prelude::{FromDer, GeneralName, KeyUsage, X509Name};
 use x509_parser::public_key::PublicKey;
 use x509_parser::time::ASN1Time;
 
@@ -92,6 +92,20 @@ pub fn weakness(certificate: &X509Certificate<'_>) -> Option<String> {
                 .then(|| "its key is on an elliptic curve that is not accepted; use P-256, P-384 or P-521".to_owned())
         }
         _ => Some("its key is of a kind that is not accepted; use RSA, P-256, P-384, P-521 or Ed25519".to_owned()),
+    }
+}
+
+/// Why the key may not be used as `allows` asks: its usage is restricted otherwise, or cannot be read. A certificate
+/// without the extension allows everything.
+pub fn restriction(
+    certificate: &X509Certificate<'_>,
+    allows: impl FnOnce(&KeyUsage) -> bool,
+    otherwise: &str,
+) -> Option<String> {
+    match certificate.key_usage() {
+        Ok(None) => None,
+        Ok(Some(usage)) => (!allows(usage.value)).then(|| otherwise.to_owned()),
+        Err(error) => Some(format!("its key usage cannot be read ({error})")),
     }
 }
 

@@ -9,8 +9,9 @@ mod tests;
 use std::cell::RefCell;
 
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
-use webpki::{EndEntityCert, KeyUsage, VerifiedPath, anchor_from_trusted_cert};
+use webpki::{EndEntityCert, VerifiedPath, anchor_from_trusted_cert};
 use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::KeyUsage;
 
 use super::certificate::{self, Thumbprint, name_text, unix_time};
 use crate::limits;
@@ -131,7 +132,7 @@ impl ClientChains {
             &self.anchors,
             known.helpers,
             moment,
-            KeyUsage::client_auth(),
+            webpki::KeyUsage::client_auth(),
             None,
             Some(&check),
         );
@@ -157,12 +158,9 @@ impl ClientChains {
         let leaf = known.leaf;
         let read = certificate::read(leaf).map_err(|why| ChainFault::Unreadable(Cause::new(Place::Leaf, leaf, why)))?;
         let refuse = |why| ChainFault::NotAllowed(Cause::new(Place::Leaf, leaf, why));
-        if let Ok(Some(usage)) = read.key_usage()
-            && !usage.value.digital_signature()
-        {
-            return Err(refuse("its key usage lacks digitalSignature, so it cannot prove who holds it".to_owned()));
-        }
-        if let Some(why) = certificate::weakness(&read) {
+        let lacks = "its key usage lacks digitalSignature, so it cannot prove who holds it";
+        let restriction = certificate::restriction(&read, KeyUsage::digital_signature, lacks);
+        if let Some(why) = restriction.or_else(|| certificate::weakness(&read)) {
             return Err(refuse(why));
         }
 
@@ -204,12 +202,9 @@ fn authority(der: &[u8]) -> Result<X509Certificate<'_>, String> {
     if !read.is_ca() {
         return Err("it is not a CA certificate (basic constraints without CA:TRUE)".to_owned());
     }
-    if let Ok(Some(usage)) = read.key_usage()
-        && !usage.value.key_cert_sign()
-    {
-        return Err("its key usage lacks keyCertSign, so it may not issue certificates".to_owned());
-    }
-    match certificate::weakness(&read) {
+    let lacks = "its key usage lacks keyCertSign, so it may not issue certificates";
+    let restriction = certificate::restriction(&read, KeyUsage::key_cert_sign, lacks);
+    match restriction.or_else(|| certificate::weakness(&read)) {
         Some(why) => Err(why),
         None => Ok(read),
     }

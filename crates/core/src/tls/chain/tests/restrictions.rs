@@ -34,6 +34,12 @@ fn use_is_restricted() {
         site.judge(&leaf(&|params| params.key_usages = vec![KeyUsagePurpose::KeyEncipherment])),
         NotAllowed("the client's certificate `CN=PC-1`: its key usage lacks digitalSignature"),
     );
+    let garbled = CustomExtension::from_oid_content(&[2, 5, 29, 15], vec![0x04, 0x01, 0x80]);
+    let garble = move |params: &mut CertificateParams| {
+        params.key_usages.clear();
+        params.custom_extensions.push(garbled.clone());
+    };
+    check("garbled key usage", site.judge(&leaf(&garble)), NotAllowed("its key usage cannot be read"));
     let ca = |params: &mut CertificateParams| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     check("a CA as client", site.judge(&leaf(&ca)), NotAllowed("it is a CA certificate"));
     let policies =
