@@ -163,6 +163,8 @@ pub const PUBLICATION: usize = TUNNEL_MESSAGE - KIB;
 pub const ROLE_ENDPOINTS: usize = 64;
 /// Bytes of an endpoint's name: it is a metric label and a column of every log.
 pub const ENDPOINT_NAME: usize = 64;
+/// Problems that a gateway names when it refuses a publication: the verdict travels in one message.
+pub const VERDICT_PROBLEMS: usize = 100;
 /// Roots and intermediates of a site.
 pub const TRUST_CERTIFICATES: usize = 256;
 /// Longest of the timeouts that a site may ask for.

@@ -15,7 +15,7 @@ mod read;
 pub use endpoint::{Authentication, Encoding, Endpoint, ExternalPath, Methods};
 pub use kinds::{BuiltInEndpoint, RoleKind};
 pub use names::{RoleId, SiteCode};
-pub use overlap::{Claim, overlapping};
+pub use overlap::Claim;
 pub use permissions::{AllowedConnectionPoint, ExternalPrefix, RoleRange, SitePermissions, overlaps};
 pub use publication::{Publication, PublishedRole};
 pub use read::{SiteConfiguration, SiteKind, fuzz_site_configuration};

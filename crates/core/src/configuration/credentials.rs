@@ -52,7 +52,7 @@ pub fn optional_certified_key(table: &mut Table<'_>, now: UnixTime) -> Option<Ar
     let (certificate, key): (Option<PathBuf>, Option<PathBuf>) = (table.optional("certificate"), table.optional("key"));
     for (has, lacks) in [("certificate", "key"), ("key", "certificate")] {
         if table.has(has) && !table.has(lacks) {
-            table.problem(has, format!("stands without {lacks}"), format!("write both, or neither"));
+            table.problem(has, format!("stands without {lacks}"), "write both, or neither");
         }
     }
     load_pair(table, certificate?, key?, now)

@@ -116,7 +116,8 @@ impl Methods {
         }
         for (index, method) in methods.iter().enumerate() {
             if method.is_empty() || method.len() > limits::METHOD || !method.bytes().all(is_token) {
-                return Err(format!("{method:?} is not a verb"));
+                let shown: String = method.chars().take(limits::METHOD).collect();
+                return Err(format!("{shown:?} is not a verb"));
             }
             if ["CONNECT", "TRACE"].iter().any(|never| method.eq_ignore_ascii_case(never)) {
                 return Err(format!("{method} is never let through"));

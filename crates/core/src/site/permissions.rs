@@ -3,10 +3,11 @@
 
 use super::endpoint::{Authentication, ExternalPath};
 use super::names::{RoleId, SiteCode};
-use super::overlap::inside;
+use super::overlap::{inside, nested, prefix};
 use super::publication::Publication;
 use crate::configuration::{Fault, Value};
 use crate::tls::identity::{ConnectionId, TunnelIdentity};
+use std::collections::HashSet;
 use std::path::Path;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,10 +136,9 @@ impl SitePermissions {
         }
         for claim in publication.claims() {
             let endpoint = claim.endpoint;
-            if let ExternalPath::Prefix(prefix) = &endpoint.external_path {
-                if !self.prefixes.iter().any(|allowed| inside(prefix, allowed.as_str())) {
-                    reasons.push(format!("the path {prefix} is not among those that the gateway allows site {site}"));
-                }
+            let allowed = |prefix: &str| self.prefixes.iter().any(|allowed| inside(prefix, allowed.as_str()));
+            if let Some(prefix) = prefix(&claim).filter(|prefix| !allowed(prefix)) {
+                reasons.push(format!("the path {prefix} is not among those that the gateway allows site {site}"));
             }
             if endpoint.authentication == Authentication::Anonymous && !self.anonymous {
                 reasons.push(format!(
@@ -159,26 +159,17 @@ pub fn overlaps<'a>(
 ) -> Result<(), Vec<String>> {
     let mut reasons = Vec::new();
     for other in others.into_iter().filter(|other| other.site != publication.site) {
-        for role in &publication.roles {
-            if other.roles.iter().any(|taken| taken.id == role.id) {
-                reasons.push(format!("role id {} is already published by site {}", role.id, other.site));
+        let taken: HashSet<RoleId> = other.roles.iter().map(|role| role.id).collect();
+        let ids = publication.roles.iter().map(|role| role.id).filter(|id| taken.contains(id));
+        reasons.extend(ids.map(|id| format!("role id {id} is already published by site {}", other.site)));
+        let own = publication.claims().filter_map(|claim| Some((prefix(&claim)?, true)));
+        let theirs = other.claims().filter_map(|claim| Some((prefix(&claim)?, false)));
+        for ((one, one_is_own), (two, two_is_own)) in nested(own.chain(theirs)) {
+            let (mine, taken) = if one_is_own { (one, two) } else { (two, one) };
+            if one_is_own != two_is_own {
+                reasons.push(format!("the path {mine} overlaps {taken}, which site {} publishes already", other.site));
             }
-        }
-        for own in prefixes(publication) {
-            let clashes = prefixes(other).filter(|taken| inside(own, taken) || inside(taken, own));
-            reasons.extend(
-                clashes.map(|taken| {
-                    format!("the path {own} overlaps {taken}, which site {} publishes already", other.site)
-                }),
-            );
         }
     }
     if reasons.is_empty() { Ok(()) } else { Err(reasons) }
-}
-
-fn prefixes(publication: &Publication) -> impl Iterator<Item = &str> {
-    publication.claims().filter_map(|claim| match &claim.endpoint.external_path {
-        ExternalPath::Prefix(prefix) => Some(prefix.as_str()),
-        ExternalPath::BehindRole(_) => None,
-    })
 }

@@ -4,7 +4,7 @@
 use super::endpoint::{Authentication, Endpoint};
 use super::kinds::RoleKind;
 use super::names::{RoleId, SiteCode};
-use super::overlap::{Claim, overlapping};
+use super::overlap::{Claim, clashes, twice};
 use super::role::{ClientCertificateForm, SiteRole};
 use super::trust::ClientTrust;
 use crate::limits;
@@ -51,21 +51,15 @@ impl Publication {
     /// What is wrong with it as a whole; empty when it may come into force.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        let ids: Vec<RoleId> = self.roles.iter().map(|role| role.id).collect();
-        for (index, id) in ids.iter().enumerate() {
-            if ids.iter().take(index).any(|earlier| earlier == id) {
-                faults.push(format!("role id {id} is used twice"));
-            }
-        }
+        let ids = self.roles.iter().map(|role| role.id);
+        faults.extend(twice(ids).into_iter().map(|id| format!("role id {id} is used twice")));
         for role in &self.roles {
             if role.endpoints.len() > limits::ROLE_ENDPOINTS {
                 faults.push(format!("role {} has more than {} endpoints", role.id, limits::ROLE_ENDPOINTS));
             }
         }
         let claims: Vec<Claim<'_>> = self.claims().collect();
-        for (index, claim) in claims.iter().enumerate() {
-            faults.extend(claims.iter().take(index).filter_map(|earlier| overlapping(*earlier, *claim)));
-        }
+        faults.extend(clashes(&claims).into_iter().map(|clash| clash.message));
         let by_certificate = self.claims().any(|claim| claim.endpoint.authentication != Authentication::Anonymous);
         if by_certificate && self.client_trust.roots().is_empty() {
             faults.push("endpoints ask for client certificates, but no root certificate is given".to_owned());

@@ -5,13 +5,14 @@ mod endpoints;
 mod role;
 mod trust;
 
-use super::names::SiteCode;
-use super::overlap::{Claim, overlapping};
+use super::names::{RoleId, SiteCode};
+use super::overlap::{Claim, clashes};
 use super::publication::Publication;
 use super::role::{GatewayInstance, SiteGateway, SiteRole};
 use crate::configuration::{Document, Overrides, Place, Problems, Reading, Table, Value};
 use crate::{limits, named_setting};
 use rustls::pki_types::UnixTime;
+use std::collections::HashMap;
 use std::path::Path;
 
 /// A valid site configuration, with everything of the inside.
@@ -137,26 +138,24 @@ fn distinct<'a>(table: &Table<'_>, key: &str, names: impl Iterator<Item = (&'a s
 
 /// Ids and external paths, over all roles of the file.
 fn judge_roles(root: &Table<'_>, roles: &[(SiteRole, Place)]) {
-    for (index, (role, place)) in roles.iter().enumerate() {
-        for (earlier, first) in roles.iter().take(index) {
-            if earlier.id == role.id {
-                let message = format!("role id {} is used twice; first at {first}", role.id);
-                root.problem_at(place, "roles", message, "role ids are unique in the whole hierarchy");
-            }
+    let mut seen: HashMap<RoleId, &Place> = HashMap::new();
+    for (role, place) in roles {
+        let first = *seen.entry(role.id).or_insert(place);
+        if first != place {
+            let message = format!("role id {} is used twice; first at {first}", role.id);
+            root.problem_at(place, "roles", message, "role ids are unique in the whole hierarchy");
         }
     }
     let published = roles.iter().filter(|(role, _)| role.published);
-    let claims: Vec<(Claim<'_>, &Place)> = published
+    let (claims, places): (Vec<Claim<'_>>, Vec<&Place>) = published
         .flat_map(|(role, place)| {
             role.routes.iter().map(move |route| (Claim { role: role.id, endpoint: &route.endpoint }, place))
         })
-        .collect();
-    for (index, (claim, place)) in claims.iter().enumerate() {
-        for (earlier, first) in claims.iter().take(index) {
-            if let Some(overlap) = overlapping(*earlier, *claim) {
-                let message = format!("{overlap}; the other is at {first}");
-                root.problem_at(place, "roles", message, "give each endpoint an external path of its own");
-            }
+        .unzip();
+    for clash in clashes(&claims) {
+        if let (Some(place), Some(first)) = (places.get(clash.later), places.get(clash.earlier)) {
+            let message = format!("{}; the other is at {first}", clash.message);
+            root.problem_at(place, "roles", message, "give each endpoint an external path of its own");
         }
     }
 }

@@ -79,7 +79,7 @@ pub fn decode(bytes: &[u8]) -> Result<Publication, Vec<String>> {
     let mut faults = Vec::new();
     let site = SiteCode::parse(&message.site);
     if site.is_none() {
-        faults.push(format!("{:?} is not a site code", message.site));
+        faults.push(format!("{} is not a site code", shown(&message.site)));
     }
     let roles: Vec<PublishedRole> = message.roles.into_iter().filter_map(|role| role_in(role, &mut faults)).collect();
     let trust = trust_in(message.client_trust.unwrap_or_default(), &mut faults);
@@ -90,7 +90,17 @@ pub fn decode(bytes: &[u8]) -> Result<Publication, Vec<String>> {
             return Ok(publication);
         }
     }
+    let more = faults.len().saturating_sub(limits::VERDICT_PROBLEMS);
+    if more > 0 {
+        faults.truncate(limits::VERDICT_PROBLEMS);
+        faults.push(format!("and {more} more problems"));
+    }
     Err(faults)
+}
+
+/// A text of the other end, short enough for a message back to it.
+fn shown(text: &str) -> String {
+    format!("{:?}", text.chars().take(limits::ENDPOINT_NAME).collect::<String>())
 }
 
 fn role_in(role: wire::PublishedRole, faults: &mut Vec<String>) -> Option<PublishedRole> {
@@ -102,7 +112,10 @@ fn role_in(role: wire::PublishedRole, faults: &mut Vec<String>) -> Option<Publis
     };
     let kind = RoleKind::parse(&role.kind);
     if kind.is_none() {
-        faults.push(format!("role {id} is a {:?}, which this gateway does not know: update the gateway", role.kind));
+        faults.push(format!(
+            "role {id} is a {}, which this gateway does not know: update the gateway",
+            shown(&role.kind)
+        ));
     }
     let max_head = usize::try_from(role.max_head).ok().filter(|size| *size <= limits::ROLE_MAX_HEAD_CAP);
     if max_head.is_none() {
@@ -110,8 +123,8 @@ fn role_in(role: wire::PublishedRole, faults: &mut Vec<String>) -> Option<Publis
     }
     let mut endpoints = Vec::with_capacity(role.endpoints.len().min(limits::ROLE_ENDPOINTS));
     for endpoint in role.endpoints {
-        let name = endpoint.name.clone();
-        let mut fault = |words: String| faults.push(format!("endpoint {name:?} of role {id}: {words}"));
+        let name = shown(&endpoint.name);
+        let mut fault = |words: String| faults.push(format!("endpoint {name} of role {id}: {words}"));
         endpoints.extend(endpoint_in(endpoint, &mut fault));
     }
     Some(PublishedRole { id, kind: kind?, endpoints, max_head: max_head?, client_certificate })
@@ -128,7 +141,8 @@ fn endpoint_in(endpoint: wire::PublishedEndpoint, fault: &mut dyn FnMut(String))
         }
     };
     let external_path = ExternalPath::parse(&endpoint.external_path);
-    let external_path = external_path.map_err(|words| fault(format!("the path {:?} {words}", endpoint.external_path)));
+    let external_path =
+        external_path.map_err(|words| fault(format!("the path {} {words}", shown(&endpoint.external_path))));
     let methods = Methods::new(endpoint.methods).map_err(&mut *fault);
     let name_fits = !endpoint.name.is_empty()
         && endpoint.name.len() <= limits::ENDPOINT_NAME
