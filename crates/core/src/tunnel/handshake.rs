@@ -184,6 +184,31 @@ fn short_text(text: String) -> Result<String, HelloError> {
     Ok(text)
 }
 
+/// Body of a fuzz target: what passes for a hello is written again as the same hello, and agreeing on a version
+/// never gives one that an end does not speak. The first byte chooses who says it.
+pub fn fuzz_hellos(data: &[u8]) {
+    use prost::Message as _;
+    let (first, data) = data.split_first().unwrap_or((&0, &[]));
+    let theirs = if first.is_multiple_of(2) {
+        let Some(hello) = wire::GatewayHello::decode(data).ok().and_then(|it| GatewayHello::from_wire(it).ok()) else {
+            return;
+        };
+        assert_eq!(GatewayHello::from_wire(hello.to_wire()).as_ref(), Ok(&hello));
+        assert!(hello.workers > 0 && !hello.instance.contains(char::is_control));
+        hello.versions
+    } else {
+        let read = wire::ConnectionPointHello::decode(data).ok();
+        let Some(hello) = read.and_then(|it| ConnectionPointHello::from_wire(it).ok()) else { return };
+        assert_eq!(ConnectionPointHello::from_wire(hello.to_wire()).as_ref(), Ok(&hello));
+        assert!(!hello.program.contains(char::is_control));
+        hello.versions
+    };
+    match VERSIONS.agree(theirs) {
+        Ok(agreed) => assert!([VERSIONS, theirs].iter().all(|one| (one.lowest..=one.highest).contains(&agreed))),
+        Err(incompatible) => assert!(incompatible.explain("us", "them").contains(": update ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -52,3 +52,13 @@ impl StoredConfiguration {
         Ok(Self { site, version: message.version, publication: message.publication })
     }
 }
+
+/// Body of a fuzz target: the bytes as they are, which no digest fits, and with magic and digest before them. What
+/// is read is written again as the same configuration.
+pub fn fuzz_stored(data: &[u8]) {
+    let _ = StoredConfiguration::decode(Bytes::copy_from_slice(data));
+    let whole = [MAGIC, &digest(data), data].concat();
+    if let Ok(stored) = StoredConfiguration::decode(whole.into()) {
+        assert_eq!(StoredConfiguration::decode(stored.encode()).as_ref(), Ok(&stored), "reading undoes writing");
+    }
+}
