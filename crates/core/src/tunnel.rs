@@ -6,6 +6,7 @@ pub mod message;
 pub mod calling;
 pub mod control;
 pub mod serving;
+pub mod serving_control;
 
 pub mod exchange;
 pub mod frame;
@@ -24,6 +25,8 @@ pub mod generated;
 
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod interop;
 
 /// Why an exchange, or the connection under it, cannot go on.
 #[derive(Debug, thiserror::Error)]

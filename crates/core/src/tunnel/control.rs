@@ -1,5 +1,5 @@
 //! The gateway's half of a control call: messages of ours out, checked messages in. The connection point's half
-//! is tonic's server trait, which it implements itself.
+//! is serving_control.rs.
 
 use bytes::Bytes;
 use std::fmt;
@@ -158,11 +158,11 @@ impl Control {
     }
 }
 
-fn failed(status: &tonic::Status) -> ControlEnd {
+pub(super) fn failed(status: &tonic::Status) -> ControlEnd {
     ControlEnd::Failed(format!("{:?}: {}", status.code(), status.message()))
 }
 
-const fn goodbye_to_wire(reason: GoodbyeReason) -> wire::GoodbyeReason {
+pub(super) const fn goodbye_to_wire(reason: GoodbyeReason) -> wire::GoodbyeReason {
     match reason {
         GoodbyeReason::Incompatible => wire::GoodbyeReason::Incompatible,
         GoodbyeReason::NotAllowed => wire::GoodbyeReason::NotAllowed,
