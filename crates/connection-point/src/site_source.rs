@@ -1,0 +1,177 @@
+//! Keeps the site configuration in force in step with its source (SPEC S-02, S-04, S-06): looks every minute and
+//! when told, judges what it finds as a whole, applies it or says everything that is wrong with it. The last good
+//! one is kept on disk and is in force from the start, whether or not the source can be reached.
+
+mod judging;
+mod kept;
+mod reader;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use cmg_core::admin::ReloadRequest;
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use crate::point::ConnectionPoint;
+use crate::settings::SiteSource;
+use crate::site::Site;
+use judging::{Judged, judge};
+use kept::KeptCopy;
+pub use reader::{Found, SourceError, SourceReader};
+
+/// What is known of the source, for the status page.
+#[derive(Clone, Debug, Default)]
+pub struct SourceFacts {
+    pub last_reached: Option<SystemTime>,
+    pub out_of_reach_since: Option<SystemTime>,
+    /// What is wrong with what it holds now, or with reaching it.
+    pub problems: Vec<String>,
+}
+
+/// A wish that the source be looked at now, perhaps of somebody who waits for the outcome.
+pub type Look = Option<ReloadRequest>;
+
+pub struct SiteKeeper {
+    point: Arc<ConnectionPoint>,
+    reader: SourceReader,
+    kept: KeptCopy,
+    /// As last read, good or bad.
+    text: Option<String>,
+}
+
+impl SiteKeeper {
+    /// Puts the copy of the last good configuration in force, if there is one.
+    pub fn new(point: Arc<ConnectionPoint>) -> Result<Self, SourceError> {
+        let reader = SourceReader::new(&point.settings.source.source)?;
+        let kept = KeptCopy::new(&point.settings.state_directory)?;
+        let mut keeper = Self { point, reader, kept, text: None };
+        keeper.restore();
+        Ok(keeper)
+    }
+
+    /// Looks at once, then from time to time and when it is told to, until the process ends.
+    pub async fn follow(mut self, mut looks: mpsc::Receiver<Look>) {
+        let poll = self.point.settings.source.poll;
+        let mut asked: Look = None;
+        loop {
+            let outcome = self.look(asked.is_some()).await;
+            if let Some(request) = asked.take() {
+                request.answer(outcome);
+            }
+            asked = tokio::select! {
+                () = sleep(poll) => None,
+                look = looks.recv() => match look {
+                    Some(look) => look,
+                    None => return,
+                },
+            };
+        }
+    }
+
+    fn restore(&mut self) {
+        let name = self.kept.name();
+        match self.kept.read() {
+            Ok(None) => {}
+            Ok(Some(text)) => match judge(&self.point, &text, self.base(), &name) {
+                Ok(Judged::New(site)) => {
+                    tracing::info!(version = site.version, "the last good site configuration is in force");
+                    self.apply(*site);
+                    self.text = Some(text);
+                }
+                Ok(Judged::InForce) => {}
+                Err(problems) => {
+                    for problem in problems {
+                        tracing::warn!(problem, "the copy of the last good site configuration cannot be used");
+                    }
+                }
+            },
+            Err(error) => {
+                tracing::warn!(%error, file = name, "the copy of the last good site configuration was not read")
+            }
+        }
+    }
+
+    /// One look. Says what is in force now, or everything that was wrong.
+    async fn look(&mut self, judges_again: bool) -> Result<String, String> {
+        self.point.metrics.site_reads.increment();
+        let found = match self.reader.read().await {
+            Ok(found) => found,
+            Err(error) => return Err(self.out_of_reach(&error)),
+        };
+        let now = SystemTime::now();
+        self.point.source.send_modify(|facts| (facts.last_reached, facts.out_of_reach_since) = (Some(now), None));
+        let text = match found {
+            Found::Text(text) if judges_again || self.text.as_ref() != Some(&text) => text,
+            Found::Same | Found::Text(_) => match (judges_again, &self.text) {
+                (true, Some(text)) => text.clone(),
+                _ => return self.outcome(),
+            },
+        };
+        let judged = judge(&self.point, &text, self.base(), &self.point.settings.source.source.to_string());
+        match judged {
+            Ok(Judged::New(site)) => self.take_over(*site, &text),
+            Ok(Judged::InForce) => self.point.source.send_modify(|facts| facts.problems.clear()),
+            Err(problems) => self.refuse(problems),
+        }
+        self.text = Some(text);
+        self.outcome()
+    }
+
+    fn take_over(&mut self, site: Site, text: &str) {
+        tracing::info!(version = site.version, roles = site.roles(), "a new site configuration is in force");
+        self.point.source.send_modify(|facts| facts.problems.clear());
+        self.apply(site);
+        // The data path goes on without the copy; only a restart without the source would miss it.
+        if let Err(error) = self.kept.write(text) {
+            tracing::error!(%error, file = self.kept.name(), "the site configuration could not be kept on disk");
+        }
+    }
+
+    fn apply(&self, site: Site) {
+        for note in &site.notes {
+            tracing::info!(note, "site configuration");
+        }
+        self.point.apply(site);
+    }
+
+    fn refuse(&self, problems: Vec<String>) {
+        self.point.metrics.site_reads_failed.increment();
+        if self.point.source.borrow().problems != problems {
+            for problem in &problems {
+                tracing::error!(problem, "the site configuration is refused; the one in force stays");
+            }
+        }
+        self.point.source.send_modify(|facts| facts.problems = problems);
+    }
+
+    fn out_of_reach(&self, error: &SourceError) -> String {
+        self.point.metrics.site_reads_failed.increment();
+        let why = error.to_string();
+        let is_news = self.point.source.borrow().problems != [why.as_str()];
+        if is_news {
+            tracing::warn!(why, "the source of the site configuration cannot be read; the one in force stays");
+        }
+        self.point.source.send_modify(|facts| {
+            facts.out_of_reach_since.get_or_insert_with(SystemTime::now);
+            facts.problems = vec![why.clone()];
+        });
+        why
+    }
+
+    fn outcome(&self) -> Result<String, String> {
+        let problems = self.point.source.borrow().problems.join("\n");
+        match (&*self.point.site(), problems.is_empty()) {
+            (Some(site), true) => Ok(format!("site configuration version {} is in force", site.version)),
+            _ => Err(problems),
+        }
+    }
+
+    /// Where relative paths in the configuration begin.
+    fn base(&self) -> Option<&std::path::Path> {
+        match &self.point.settings.source.source {
+            SiteSource::File(path) => path.parent(),
+            SiteSource::Url { .. } => None,
+        }
+    }
+}
