@@ -1,0 +1,214 @@
+//! The conversation with a gateway on one tunnel: hello, site configuration, heartbeat, drain (SPEC T-05, T-13,
+//! T-14, S-04). Its end is the end of the tunnel.
+
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use cmg_core::build_info::BUILD;
+use cmg_core::limits;
+use cmg_core::tunnel::control::{ConfigurationVerdict, ControlEnd};
+use cmg_core::tunnel::handshake::{ConnectionPointHello, GatewayHello, VERSIONS};
+use cmg_core::tunnel::message::GoodbyeReason;
+use cmg_core::tunnel::publication::Digest;
+use cmg_core::tunnel::serving_control::{ControlCall, GatewaySaid, PointSaying, ServedControl};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, interval, timeout};
+
+use crate::instance::{Facts, Instance, PlaceState};
+use crate::link::{Link, LinkEnd};
+use crate::publishing::{Ours, Step, next_step};
+
+/// Waits for the gateway's call and talks until one end has enough.
+pub async fn converse(link: &Arc<Link>, mut call: ControlCall, violations: mpsc::Receiver<String>) -> LinkEnd {
+    let mut control = match timeout(limits::TUNNEL_ESTABLISH, call.made()).await {
+        Ok(Ok(control)) => control,
+        Ok(Err(end)) => return end.into(),
+        Err(_) => return LinkEnd::NoHello,
+    };
+    let hello = match timeout(limits::TUNNEL_ESTABLISH, control.hello(&own_hello(link))).await {
+        Ok(Ok(hello)) => hello,
+        Ok(Err(end)) => return end.into(),
+        Err(_) => return LinkEnd::NoHello,
+    };
+    if let Err(incompatible) = VERSIONS.agree(hello.versions) {
+        let why = incompatible.explain("the connection point", "the gateway");
+        say_goodbye(&mut control, GoodbyeReason::Incompatible, why.clone()).await;
+        return LinkEnd::Incompatible(why);
+    }
+    Conversation { link, control, violations, publishing: None }.run(&hello).await
+}
+
+fn own_hello(link: &Link) -> ConnectionPointHello {
+    let point = &link.place.point;
+    let started = point.started.duration_since(UNIX_EPOCH).unwrap_or_default();
+    ConnectionPointHello {
+        versions: VERSIONS,
+        program: format!("cmg-connection-point {}", BUILD.version),
+        boot_id: point.boot_id,
+        started_micros: u64::try_from(started.as_micros()).unwrap_or(u64::MAX),
+        lane: link.place.id.lane,
+        max_exchanges: u32::try_from(limits::ACTIVE_EXCHANGES).unwrap_or(u32::MAX),
+    }
+}
+
+/// Says the last word and waits until the gateway has read it and hung up, for a moment.
+async fn say_goodbye(control: &mut ServedControl, reason: GoodbyeReason, detail: String) {
+    control.say(PointSaying::Goodbye(reason, detail)).await;
+    let _ = timeout(limits::LAST_WORDS, control.hung_up()).await;
+}
+
+struct Conversation<'a> {
+    link: &'a Arc<Link>,
+    control: ServedControl,
+    violations: mpsc::Receiver<String>,
+    publishing: Option<Publishing>,
+}
+
+/// A configuration that was published on this tunnel; its verdict is awaited.
+struct Publishing {
+    instance: Arc<Instance>,
+    version: u64,
+    digest: Digest,
+}
+
+impl Drop for Publishing {
+    fn drop(&mut self) {
+        self.instance.end_publishing();
+    }
+}
+
+impl Conversation<'_> {
+    async fn run(mut self, hello: &GatewayHello) -> LinkEnd {
+        let place = &self.link.place;
+        let (point, instance, retiring) = (place.point.clone(), place.instance.clone(), place.retiring.clone());
+        let (mut changes, mut facts) = (point.site_changes(), instance.facts());
+        instance.heard_hello(hello);
+        instance.place_is(place.id, PlaceState::Up, Some(self.link.address.clone()));
+        let _up = point.tunnel_is_up();
+        tracing::info!(
+            gateway = instance.gateway,
+            instance = instance.name,
+            lane = place.id.lane.name(),
+            address = self.link.address,
+            program = hello.program,
+            "a tunnel is up"
+        );
+        self.warn_if_theirs_is_higher();
+        let (mut beat, mut last_heard, mut told_drain) = (interval(limits::HEARTBEAT), Instant::now(), false);
+        let (link, ending) = (Arc::clone(self.link), point.tasks.ending());
+        let (mut drained, mut ending) = (std::pin::pin!(link.drained()), std::pin::pin!(ending));
+        loop {
+            self.publish_if_needed().await;
+            tokio::select! {
+                said = self.control.next() => {
+                    last_heard = Instant::now();
+                    match said {
+                        Ok(said) => if let Some(end) = self.heard(said) { return end },
+                        Err(end) => return end.into(),
+                    }
+                }
+                _ = beat.tick() => {
+                    if last_heard.elapsed() > limits::HEARTBEAT_SILENCE {
+                        return LinkEnd::Silent;
+                    }
+                    self.control.say(PointSaying::Heartbeat).await;
+                }
+                // Both senders live as long as the process.
+                _ = changes.changed() => {}
+                _ = facts.changed() => {}
+                Some(what) = self.violations.recv() => {
+                    say_goodbye(&mut self.control, GoodbyeReason::Violation, what.clone()).await;
+                    return LinkEnd::Violation(what);
+                }
+                () = retiring.cancelled(), if !told_drain => {
+                    told_drain = true;
+                    instance.place_is(place.id, PlaceState::Draining, Some(self.link.address.clone()));
+                    self.control.say(PointSaying::Drain(point.settings.drain.deadline)).await;
+                }
+                () = &mut drained => return self.stop().await,
+                () = &mut ending => return self.stop().await,
+            }
+        }
+    }
+
+    async fn stop(&mut self) -> LinkEnd {
+        let detail = "this connection point is stopping, or its site uses this gateway no longer".to_owned();
+        say_goodbye(&mut self.control, GoodbyeReason::Stopping, detail).await;
+        LinkEnd::Drained
+    }
+
+    fn heard(&mut self, said: GatewaySaid) -> Option<LinkEnd> {
+        let instance = &self.link.place.instance;
+        match said {
+            GatewaySaid::Heartbeat => {}
+            GatewaySaid::Drain => {
+                tracing::info!(gateway = instance.gateway, instance = instance.name, "gateway said: it is stopping");
+                instance.heard_drain();
+            }
+            GatewaySaid::Goodbye { detail, retry_after } => return Some(LinkEnd::Goodbye { detail, retry_after }),
+            GatewaySaid::Verdict(verdict) => {
+                log_verdict(instance, &verdict);
+                if let Some(published) = self.publishing.take_if(|published| published.version == verdict.version) {
+                    instance.heard_verdict(&verdict, published.digest);
+                }
+            }
+        }
+        None
+    }
+
+    /// Another connection point of the site has read a higher version; ours reads it when its source has it.
+    fn warn_if_theirs_is_higher(&self) {
+        let (point, instance) = (&self.link.place.point, &self.link.place.instance);
+        let site = point.site();
+        let Some(site) = site.as_deref() else { return };
+        if let Step::TheirsIsHigher { theirs } = next_step(Ours::from(site), &instance.facts().borrow()) {
+            let (gateway, name, ours) = (&instance.gateway, &instance.name, site.version);
+            let advice = "have all connection points of the site read one source; to go back, raise the version";
+            tracing::warn!(gateway, instance = name, ours, theirs, advice, "the gateway has a higher version in force");
+        }
+    }
+
+    /// Publishes what is in force here, if the instance has to be given it and no other tunnel does so.
+    async fn publish_if_needed(&mut self) {
+        let place = &self.link.place;
+        let site = place.point.site();
+        let Some(site) = site.as_ref().filter(|_| self.publishing.is_none()) else { return };
+        let wants = |facts: &Facts| next_step(Ours::from(&**site), facts) == Step::Publish;
+        if !place.instance.begin_publishing(wants) {
+            return;
+        }
+        let instance = Arc::clone(&place.instance);
+        self.publishing = Some(Publishing { instance, version: site.version, digest: site.digest });
+        let (version, publication) = (site.version, site.publication.clone());
+        tracing::info!(
+            gateway = place.instance.gateway,
+            instance = place.instance.name,
+            version,
+            bytes = publication.len(),
+            "publishing the site configuration"
+        );
+        self.control.say(PointSaying::Configuration { version, publication }).await;
+    }
+}
+
+fn log_verdict(instance: &Instance, verdict: &ConfigurationVerdict) {
+    let (gateway, name, version) = (&instance.gateway, &instance.name, verdict.version);
+    if verdict.applied {
+        tracing::info!(gateway, instance = name, version, "gateway said: the site configuration is in force");
+        return;
+    }
+    let in_force = verdict.version_in_force;
+    for problem in &verdict.problems {
+        tracing::error!(gateway, instance = name, version, in_force, problem, "gateway said: refused");
+    }
+}
+
+impl From<ControlEnd> for LinkEnd {
+    fn from(end: ControlEnd) -> Self {
+        match end {
+            ControlEnd::ConnectionLost => LinkEnd::Closed,
+            end @ ControlEnd::Hello(_) => LinkEnd::Violation(end.to_string()),
+            end => LinkEnd::Broken(end.to_string()),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! One tunnel while it lives: what its exchanges and its control call share. Counts the exchanges, and
+//! carries a violation from one to the other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use cmg_core::site_role::RolePool;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::dialer::Place;
+
+pub struct Link {
+    pub place: Place,
+    pub pool: Arc<RolePool>,
+    pub address: String,
+    /// Cancelled when no new exchanges are taken any more.
+    pub closed: CancellationToken,
+    violations: mpsc::Sender<String>,
+    exchanges: AtomicUsize,
+    idle: Notify,
+}
+
+/// Why a tunnel ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LinkEnd {
+    #[error("gateway said: {detail}")]
+    Goodbye { detail: String, retry_after: Duration },
+    #[error("{0}")]
+    Incompatible(String),
+    #[error("the gateway broke the rules of the tunnel: {0}")]
+    Violation(String),
+    #[error("the gateway said no hello in time")]
+    NoHello,
+    #[error("nothing was heard from the gateway for too long")]
+    Silent,
+    #[error("the connection ended")]
+    Closed,
+    #[error("{0}")]
+    Broken(String),
+    #[error("drained")]
+    Drained,
+}
+
+impl LinkEnd {
+    /// What the gateway asked to wait before the next dial.
+    pub fn retry_after(&self) -> Duration {
+        match self {
+            LinkEnd::Goodbye { retry_after, .. } => *retry_after,
+            _ => Duration::ZERO,
+        }
+    }
+}
+
+impl Link {
+    /// A link, and what its control call hears of violations.
+    pub fn new(place: Place, address: String) -> (Arc<Self>, mpsc::Receiver<String>) {
+        let (violations, violated) = mpsc::channel(1);
+        let link = Self {
+            pool: place.point.pool(place.worker),
+            place,
+            address,
+            closed: CancellationToken::new(),
+            violations,
+            exchanges: AtomicUsize::new(0),
+            idle: Notify::new(),
+        };
+        (Arc::new(link), violated)
+    }
+
+    /// An exchange asked for what the site does not allow: the control call says so and ends the tunnel.
+    pub fn report_violation(&self, what: String) {
+        let _ = self.violations.try_send(what);
+    }
+
+    /// Counts an exchange until the guard is dropped; `None` when there are too many.
+    pub fn begin_exchange(self: &Arc<Self>, most: usize) -> Option<RunningExchange> {
+        let running = RunningExchange { link: Arc::clone(self) };
+        (self.exchanges.fetch_add(1, Ordering::Relaxed) < most).then_some(running)
+    }
+
+    /// Completes when the tunnel takes no new exchanges and none is left.
+    pub async fn drained(&self) {
+        self.closed.cancelled().await;
+        while self.exchanges.load(Ordering::Relaxed) > 0 {
+            self.idle.notified().await;
+        }
+    }
+}
+
+pub struct RunningExchange {
+    link: Arc<Link>,
+}
+
+impl Drop for RunningExchange {
+    fn drop(&mut self) {
+        if self.link.exchanges.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.link.idle.notify_one();
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! When to dial again (SPEC T-06): full jitter from the first time on, growing with every failure, never ending,
+//! small again after a tunnel that lived. A delay that the gateway asked for comes on top.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
+
+use cmg_core::limits;
+
+/// The memory of one place for a tunnel.
+#[derive(Debug, Default)]
+pub struct Redial {
+    failures: u32,
+}
+
+impl Redial {
+    /// The wait before the next dial, after a tunnel that lived this long (zero if it never came up).
+    pub fn after(&mut self, lived: Duration, told: Duration) -> Duration {
+        self.failures = if lived >= limits::REDIAL_STABLE { 0 } else { self.failures.saturating_add(1) };
+        told.min(limits::REDIAL_TOLD) + at_random(self.bound())
+    }
+
+    /// The wait before the very first dial.
+    pub fn first(&self) -> Duration {
+        at_random(self.bound())
+    }
+
+    /// The longest wait of our own.
+    fn bound(&self) -> Duration {
+        let factor = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
+        limits::REDIAL_FIRST.saturating_mul(factor).min(limits::REDIAL_LONGEST)
+    }
+}
+
+/// Any length of time up to this one, each as likely.
+fn at_random(most: Duration) -> Duration {
+    // Seeded by the system; jitter needs no better.
+    let random = RandomState::new().build_hasher().finish();
+    let share = random as f64 / u64::MAX as f64;
+    most.mul_f64(share.clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_spread_from_the_first_and_grow_to_a_bound() {
+        let mut redial = Redial::default();
+        let mut bound = limits::REDIAL_FIRST;
+        for _ in 0..40 {
+            assert_eq!(redial.bound(), bound);
+            redial.after(Duration::ZERO, Duration::ZERO);
+            bound = (bound * 2).min(limits::REDIAL_LONGEST);
+        }
+        assert_eq!(redial.bound(), limits::REDIAL_LONGEST);
+        let waits: Vec<_> = (0..1000).map(|_| redial.first()).collect();
+        let quarter = limits::REDIAL_LONGEST / 4;
+        for part in 0..4 {
+            let within = waits.iter().filter(|wait| **wait >= quarter * part && **wait < quarter * (part + 1)).count();
+            assert!((150..350).contains(&within), "{within} of 1000 in quarter {part}");
+        }
+    }
+
+    #[test]
+    fn a_tunnel_that_lived_makes_the_next_dial_a_first_one() {
+        let mut redial = Redial::default();
+        for _ in 0..10 {
+            redial.after(limits::REDIAL_STABLE / 2, Duration::ZERO);
+        }
+        assert!(redial.after(limits::REDIAL_STABLE, Duration::ZERO) <= limits::REDIAL_FIRST);
+    }
+
+    #[test]
+    fn a_delay_that_was_told_is_kept_within_reason() {
+        let told = limits::REDIAL_TOLD / 2;
+        let wait = Redial::default().after(Duration::ZERO, told);
+        assert!((told..=told + limits::REDIAL_LONGEST).contains(&wait));
+        assert!(Redial::default().after(Duration::ZERO, Duration::MAX) <= limits::REDIAL_TOLD + limits::REDIAL_LONGEST);
+    }
+}
