@@ -1,1 +1,61 @@
-fn main() {}
+//! The connection point's process: command line, then five beats: settings, logs, start, run, drain.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use cmg_connection_point::program::StartError;
+use cmg_connection_point::settings::{ConnectionPointSettings, ENVIRONMENT};
+use cmg_connection_point::{commands, program};
+use cmg_core::build_info::BUILD;
+use cmg_core::configuration::Overrides;
+use cmg_core::logs::Logs;
+use cmg_core::shutdown::Signals;
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Dials out to every gateway instance and forwards what they admit to the site's roles.
+#[derive(Parser)]
+#[command(name = "cmg-connection-point", version = BUILD.version)]
+struct Arguments {
+    /// The connection point's file.
+    #[arg(long, short, global = true, default_value = "/etc/cmg/connection-point.toml")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve; the same as no command.
+    Run,
+    /// Read the file, the site configuration and everything that they name, and report every problem.
+    Check {
+        /// Show the settings in effect and where each came from.
+        #[arg(long)]
+        print: bool,
+    },
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    // Fails only when a provider is installed already, which is then this one.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let arguments = Arguments::parse();
+    let settings = ConnectionPointSettings::load(&arguments.config, Overrides::from_environment(ENVIRONMENT));
+    match (settings, arguments.command.unwrap_or(Command::Run)) {
+        (Err(problems), _) => commands::report(&problems),
+        (Ok(settings), Command::Run) => run(settings).await.unwrap_or_else(|error| commands::failed(&error)),
+        (Ok(settings), Command::Check { print }) => commands::check(&arguments.config, settings, print).await,
+    }
+}
+
+async fn run(settings: ConnectionPointSettings) -> Result<ExitCode, StartError> {
+    let logs = Arc::new(Logs::start(&settings.log).map_err(|error| StartError::Process(error.to_string()))?);
+    let mut signals = Signals::install().map_err(|error| StartError::Process(error.to_string()))?;
+    let mut running = program::start(settings, &logs).await?;
+    running.until_stopped(&mut signals).await;
+    Ok(running.drain(&mut signals).await.exit_code().into())
+}
