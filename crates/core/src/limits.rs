@@ -199,9 +199,9 @@ pub const TLS_READ: usize = 64 * KIB;
 pub const TLS_GATHER_BELOW: usize = 4 * KIB;
 /// Plaintext of one record.
 pub const TLS_RECORD: usize = 16 * KIB;
-/// So many queued bytes go to the socket without waiting for a flush.
+/// So many queued bytes go to the socket without waiting for a flush; while it does not take them, writers wait.
 pub const TLS_WRITE_AT: usize = 64 * KIB;
-/// Queued bytes of a connection whose peer does not read: the writer waits.
+/// Queued bytes of a connection whose peer does not read, at most: a longer write is taken in part.
 pub const TLS_QUEUE: usize = 256 * KIB;
 /// Buffers of each kind that a worker keeps for its connections.
 pub const TLS_STOCK: usize = 32;

@@ -63,8 +63,9 @@ impl TlsStream {
     fn encrypt(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<()> {
         let mut all = [IoSlice::new(&[]); PIECES + 1];
         let mut count = 0;
-        let gathered = IoSlice::new(self.gathered.bytes());
-        for (slot, piece) in all.iter_mut().zip(std::iter::once(gathered).chain(pieces.iter().copied())) {
+        // One piece alone takes a shorter way through rustls.
+        let gathered = (!self.gathered.is_empty()).then(|| IoSlice::new(self.gathered.bytes()));
+        for (slot, piece) in all.iter_mut().zip(gathered.into_iter().chain(pieces.iter().copied())) {
             *slot = piece;
             count += 1;
         }
@@ -80,10 +81,11 @@ impl TlsStream {
 
     /// Takes as much of `pieces` as the bound allows.
     fn poll_write_pieces(&mut self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        if self.waiting() >= limits::TLS_QUEUE {
+        if self.waiting() >= limits::TLS_WRITE_AT {
             self.seal()?;
-            // Written in part is enough to go on.
-            if self.poll_write_queued(cx)?.is_pending() && self.waiting() >= limits::TLS_QUEUE {
+            // Written in part is enough to go on, but not with every byte that became free: that would make
+            // small records of large writes.
+            if self.poll_write_queued(cx)?.is_pending() && self.waiting() >= limits::TLS_WRITE_AT {
                 return Poll::Pending;
             }
         }
