@@ -85,3 +85,6 @@ fn too_large(declared: u64, most: u64) -> Refusal {
     let detail = format!("Content-Length is {declared}, this endpoint takes {most} bytes");
     Refusal::new(RefusalKind::ContentTooLarge, detail)
 }
+
+#[cfg(test)]
+mod tests;

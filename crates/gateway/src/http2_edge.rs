@@ -226,3 +226,6 @@ fn header_map(fields: &Fields) -> HeaderMap {
     }
     map
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,3 +33,6 @@ mod instance;
 mod metrics;
 pub mod program;
 mod reload;
+
+#[cfg(test)]
+mod test_site;

@@ -57,3 +57,6 @@ fn judge_chain(selection: &Selection, client: &Client) -> Result<Arc<TrustedClie
 fn kind_of(fault: &ChainFault) -> RefusalKind {
     if fault.is_expiry() { RefusalKind::ClientCertificateExpired } else { RefusalKind::ClientCertificateUntrusted }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,3 +69,6 @@ impl Published {
         self.sites.values()
     }
 }
+
+#[cfg(test)]
+mod tests;

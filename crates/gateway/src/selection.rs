@@ -64,3 +64,6 @@ impl Selection {
         &self.route.site
     }
 }
+
+#[cfg(test)]
+mod tests;

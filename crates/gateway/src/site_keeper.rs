@@ -219,3 +219,6 @@ fn log(site: &str, verdict: &ConfigurationVerdict, before: Option<u64>) {
         tracing::info!(site, version, before, "a site configuration is in force");
     }
 }
+
+#[cfg(test)]
+mod tests;
