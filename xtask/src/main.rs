@@ -5,6 +5,7 @@ mod bench;
 mod ci;
 mod codegen;
 mod demo;
+mod fuzz;
 mod root;
 mod run;
 mod testing;
@@ -33,6 +34,8 @@ enum Command {
     Ci,
     /// Measure against other programs that do the same work, and keep docs/performance.md
     Bench(bench::Arguments),
+    /// Feed the parsers with inputs that coverage guides, each target for a while
+    Fuzz(fuzz::Arguments),
     /// Check the rules of this code base that no compiler checks
     Tidy,
 }
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => testing::run(&arguments),
         Command::Ci => ci::run(),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Tidy => tidy::run(),
     };
     match outcome {
