@@ -43,7 +43,8 @@ pub async fn serve(link: Arc<Link>, served: ServedExchange) {
     };
     record.end(&ended, passed);
     match ended {
-        Ok(()) | Err(Stop::Cancelled | Stop::Cut(_)) => {}
+        Ok(()) | Err(Stop::Cancelled) => {}
+        Err(Stop::Cut(_)) => answer.break_off("the role's answer broke off"),
         Err(Stop::Refused(told, _)) => refuse(answer, told.reason, &told.detail, told.not_started),
         Err(Stop::Violation(violation)) => {
             refuse(answer, RefusedReason::Refused, &violation.to_string(), false);

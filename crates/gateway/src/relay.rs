@@ -168,7 +168,7 @@ impl<'a, E: Edge> Relay<'a, E> {
                 Poll::Ready(Ok(Event::Head(_) | Event::HandedToRole | Event::Refused(_))) => {
                     return Poll::Ready(Err(cut(tunnel_lost(&TunnelBroken::Closed).into())));
                 }
-                Poll::Ready(Err(broken)) => return Poll::Ready(Err(cut(tunnel_lost(&broken).into()))),
+                Poll::Ready(Err(broken)) => return Poll::Ready(Err(cut(broken_off(broken).into()))),
                 Poll::Pending => {
                     if let Poll::Ready(Err(_)) = self.edge.poll_flush(cx) {
                         return Poll::Ready(Err(Stop::ClientGone));
@@ -298,6 +298,14 @@ pub fn cut(stop: Stop) -> Stop {
 /// An answer that is not as long as announced cannot be delivered whole.
 fn wrong_length(how: &str) -> Stop {
     Stop::Cut(Refusal::new(RefusalKind::RoleAborted, format!("the answer is {how} than its Content-Length")))
+}
+
+/// An answer that the connection point could not complete, or that was lost on the way.
+fn broken_off(broken: TunnelBroken) -> Refusal {
+    match broken {
+        TunnelBroken::Status { message, .. } => Refusal::new(RefusalKind::RoleAborted, message),
+        TunnelBroken::Stream(_) | TunnelBroken::Frame(_) | TunnelBroken::Closed => tunnel_lost(&broken),
+    }
 }
 
 fn tunnel_lost(broken: &TunnelBroken) -> Refusal {

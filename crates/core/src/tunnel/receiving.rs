@@ -28,6 +28,9 @@ impl<D: Direction> Receiving<D> {
             match ready!(self.poll_chunk(cx)?) {
                 Some(chunk) => self.reader.feed(chunk),
                 None => {
+                    // A status says more than the missing end.
+                    let trailers = ready!(self.stream.poll_trailers(cx))?;
+                    trailers.as_ref().map_or(Ok(()), grpc_status)?;
                     self.reader.at_end_of_stream()?;
                     return Poll::Ready(Err(TunnelBroken::Closed));
                 }

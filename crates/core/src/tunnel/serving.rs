@@ -18,6 +18,8 @@ use crate::fields::Fields;
 use crate::shutdown::Tasks;
 use crate::tls::TlsStream;
 
+/// The gRPC status of an answer that broke off.
+const ABORTED: &str = "10";
 const EXCHANGE: &str = "/cmg.tunnel.v1.Tunnel/Exchange";
 
 /// Serves one tunnel until it ends. Each exchange runs in a task of its own; `closing` begins a graceful
@@ -151,6 +153,19 @@ impl Answering {
     pub fn refuse(mut self, refused: Refused) -> Result<(), TunnelBroken> {
         self.send_piece(refused_piece(refused))?;
         self.finish()
+    }
+
+    /// Ends an answer that cannot be completed. What was sent before arrives first, then the reason; a reset would
+    /// overtake it. Before the first byte it is a reset.
+    pub fn break_off(mut self, why: &str) {
+        let Some(stream) = &mut self.stream else { return };
+        let mut trailers = HeaderMap::with_capacity(2);
+        trailers.insert("grpc-status", HeaderValue::from_static(ABORTED));
+        if let Ok(message) = HeaderValue::from_str(why) {
+            trailers.insert("grpc-message", message);
+        }
+        // An error means that the gateway has given up already.
+        self.is_over = stream.send_trailers(trailers).is_ok();
     }
 
     /// Ready when the gateway has given this exchange up, or the tunnel is gone.
