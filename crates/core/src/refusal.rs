@@ -331,6 +331,14 @@ impl RefusalKind {
         self.entry().side
     }
 
+    /// Which program decided, as the client reads it.
+    pub const fn decided_by(self) -> &'static str {
+        match self.entry().side {
+            Side::ConnectionPoint | Side::SiteRole => "connection point",
+            Side::Client | Side::Gateway | Side::Tunnel => "gateway",
+        }
+    }
+
     /// Why, in words for the client.
     pub const fn why(self) -> &'static str {
         self.entry().why
@@ -368,6 +376,7 @@ mod tests {
         assert_eq!(codes.len(), RefusalKind::ALL.len());
         for kind in RefusalKind::ALL {
             assert!(kind.code().starts_with("CMGService_") || kind.code().starts_with("CMGConnector_"));
+            assert_eq!(kind.code().starts_with("CMGConnector_"), kind.decided_by() == "connection point");
             assert!((400..=505).contains(&kind.status()));
             assert!(kind.why().ends_with('.') && kind.next().ends_with('.'));
         }

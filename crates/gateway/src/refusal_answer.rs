@@ -19,6 +19,8 @@ struct Body<'a> {
     code: &'static str,
     status: u16,
     decided_by: &'static str,
+    /// Whose side it lies on.
+    side: &'static str,
     why: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
@@ -40,7 +42,8 @@ impl RefusalAnswer {
         let body = Body {
             code: kind.code(),
             status: kind.status(),
-            decided_by: kind.side().name(),
+            decided_by: kind.decided_by(),
+            side: kind.side().name(),
             why: kind.why(),
             detail: kind.detail_is_public().then_some(refusal.detail.as_str()),
             next: kind.next(),

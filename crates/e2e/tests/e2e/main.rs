@@ -6,3 +6,9 @@ mod expect;
 mod answers;
 mod refusals;
 mod requests;
+
+mod balance;
+mod site;
+mod streams;
+mod third_party;
+mod tunnels;

@@ -1,0 +1,1 @@
+//! Large and slow bodies: flat memory, early answers, cancellation, stalled readers (SPEC T-08 to T-11, G-18).

@@ -1,0 +1,1 @@
+//! Clients that are not ours: curl and Python (SPEC K-03).

@@ -1,0 +1,1 @@
+//! The tunnel under abuse: aborts, load, tiny chunks, stream limits, lost connections.
