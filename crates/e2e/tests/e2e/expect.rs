@@ -48,7 +48,7 @@ pub async fn refused(stack: &Stack, answer: &RawAnswer, kind: RefusalKind) -> Re
     ensure!(answer.field("x-cmg-error") == Some(code), "X-CMG-Error: {:?} in {}", answer.field("x-cmg-error"), about());
     let body: Value = serde_json::from_slice(&answer.body).with_context(about)?;
     ensure!(body["code"] == code && body["status"] == kind.status(), "body: {body}");
-    ensure!(body["decided_by"] == kind.side().name(), "body: {body}");
+    ensure!(body["decided_by"] == kind.decided_by() && body["side"] == kind.side().name(), "body: {body}");
     ensure!(body["next"].as_str().is_some_and(|next| !next.is_empty()), "body: {body}");
     ensure!(answer.field("retry-after").is_some() == (kind.status() == 503), "Retry-After belongs to 503: {answer:?}");
     let id = answer.field("x-cmg-request-id").context("no X-CMG-Request-Id")?;
