@@ -25,7 +25,9 @@ pub fn the_code_map_is_complete(tree: &Tree) -> Vec<Problem> {
             let folder = &file.path[..=end];
             folder.contains("/src/") && !folder.ends_with("/src/") && named.contains(folder)
         });
-        if file.path != GENERATED && !folder_is_named && !named.contains(file.path.as_str()) {
+        let parent_is_named = module_files_above(&file.path).any(|parent| named.contains(parent.as_str()));
+        let is_named = folder_is_named || parent_is_named || named.contains(file.path.as_str());
+        if file.path != GENERATED && !is_named {
             let what = format!("does not say what `{}` is for", file.path);
             problems.push(Problem::new(ARCHITECTURE, 0, what));
         }
@@ -36,6 +38,12 @@ pub fn the_code_map_is_complete(tree: &Tree) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// The module files whose folders a file lies in: a named module speaks for what is below it.
+fn module_files_above(path: &str) -> impl Iterator<Item = String> {
+    let ends = path.match_indices('/').map(|(end, _)| end);
+    ends.filter_map(|end| path.get(..end)).map(|folder| format!("{folder}.rs"))
 }
 
 fn is_source(path: &str) -> bool {
