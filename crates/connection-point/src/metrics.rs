@@ -111,3 +111,20 @@ impl PointMetrics {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_documented() {
+        let document = include_str!("../../../docs/operations.md");
+        let rendered = PointMetrics::new().registry.render();
+        let names: Vec<&str> = rendered.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+        let names: Vec<&str> = names.iter().filter_map(|line| line.split(' ').next()).collect();
+        assert!(names.len() > 20, "{names:?}");
+        for name in names {
+            assert!(document.contains(&format!("`{name}`")), "docs/operations.md does not explain {name}");
+        }
+    }
+}

@@ -100,3 +100,20 @@ impl Default for GatewayMetrics {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_and_every_code_is_documented() {
+        let document = include_str!("../../../docs/operations.md");
+        let rendered = GatewayMetrics::new().registry.render();
+        let names: Vec<&str> = rendered.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+        let names: Vec<&str> = names.iter().filter_map(|line| line.split(' ').next()).collect();
+        assert!(names.len() > 20, "{names:?}");
+        for name in names.into_iter().chain(RefusalKind::ALL.map(RefusalKind::code)) {
+            assert!(document.contains(&format!("`{name}`")), "docs/operations.md does not explain {name}");
+        }
+    }
+}
