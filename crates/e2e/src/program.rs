@@ -12,6 +12,8 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
+use crate::admin::until;
+
 /// A program that has not said that it is ready by then never will.
 const READY: Duration = Duration::from_secs(30);
 /// How much of a log is shown when something fails.
@@ -95,6 +97,18 @@ impl Program {
         let lines: Vec<_> = text.lines().collect();
         let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
         format!("\n--- end of {}:\n{}\n---", self.log.display(), shown.join("\n"))
+    }
+
+    /// Waits until a line of its log holds all these texts; that line.
+    pub async fn wait_for_line(&self, texts: &[&str]) -> Result<String> {
+        let mut found = None;
+        let waiting = until(async || {
+            let log = self.log_text();
+            found = log.lines().find(|line| texts.iter().all(|text| line.contains(text))).map(str::to_owned);
+            Ok(found.is_some())
+        });
+        waiting.await.with_context(|| format!("no line of {} says {texts:?}{}", self.name, self.last_words()))?;
+        found.context("a line")
     }
 
     /// Sends a signal by name, such as `TERM`.

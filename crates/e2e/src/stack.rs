@@ -63,9 +63,25 @@ impl Stack {
         Ok(())
     }
 
+    /// Kills a gateway instance, if it has not ended by itself, and starts it again on the same ports.
+    pub async fn restart_gateway(&mut self, instance: usize) -> Result<()> {
+        let old = self.gateways.get_mut(instance).context("no such instance")?;
+        old.kill();
+        let ports = [("CLIENT", "client"), ("TUNNEL", "tunnel")];
+        let listen = ports.map(|(key, port)| old.address(port).map(|address| (key, address)));
+        let listen = listen.into_iter().collect::<Result<Vec<_>>>()?;
+        *old = self.starter.gateway_at(&self.pki, &old.name, &listen).await?;
+        Ok(())
+    }
+
     /// Starts one more connection point.
     pub async fn start_connection_point(&mut self) -> Result<()> {
-        let (name, id) = connection_point(self.connection_points.len() + 1);
+        self.start_connection_point_number(self.connection_points.len() + 1).await
+    }
+
+    /// Starts the connection point of this number, from 1. One that ran before finds its state again.
+    pub async fn start_connection_point_number(&mut self, number: usize) -> Result<()> {
+        let (name, id) = connection_point(number);
         let shown = self.pki.connection_point(SITE, &name, &id)?;
         let started = self.connection_point(&name, &shown).await?;
         self.configuration.push(self.folder().join(files::file_of(&name)));

@@ -1,6 +1,7 @@
 //! Starts one program of a stack: writes its file, makes its state folder, waits until it says that it is ready.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -23,9 +24,17 @@ impl Starter {
     }
 
     pub async fn gateway(&self, pki: &Pki, name: &str) -> Result<Program> {
+        self.gateway_at(pki, name, &[]).await
+    }
+
+    /// A gateway that listens where the test says: `CLIENT` or `TUNNEL`, and an address.
+    pub async fn gateway_at(&self, pki: &Pki, name: &str, listen: &[(&str, SocketAddr)]) -> Result<Program> {
         let text = files::gateway(&self.builder, pki, name, &self.state(name)?);
         let path = self.write(&files::file_of(name), &text)?;
-        self.program("cmg-gateway", name, &path, &self.builder.gateway_environment).await
+        let mut environment = self.builder.gateway_environment.clone();
+        let keys = listen.iter().map(|(key, address)| (format!("CMG_GATEWAY__LISTEN__{key}"), address.to_string()));
+        environment.extend(keys);
+        self.program("cmg-gateway", name, &path, &environment).await
     }
 
     /// A connection point that reads its site's configuration from `source`, a path or a URL.
