@@ -37,6 +37,8 @@ pub const BODY_IDLE: Duration = Duration::from_secs(60);
 pub const LINGER: Duration = Duration::from_secs(2);
 /// How much of it.
 pub const LINGER_BYTES: usize = 256 * KIB;
+/// In pieces of this size, on the stack.
+pub const LINGER_READ: usize = KIB;
 /// ClientHello in its records: post-quantum hellos are long.
 pub const CLIENT_HELLO: usize = 16 * KIB;
 /// Certificates that a client may send.
@@ -182,6 +184,9 @@ pub const CONFIGURATION_QUEUE: usize = 64;
 /// Between looks at the expiry of certificates.
 pub const EXPIRY_CHECK: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Between looks at whether this instance is ready: soon enough for whoever waits, and next to free.
+pub const READINESS_CHECK: Duration = Duration::from_millis(100);
+
 // ---- stopping
 
 /// Between readyz 503 and the end of accepting.
@@ -242,3 +247,6 @@ const _: () = assert!(REQUEST_TARGET < REQUEST_HEAD && REQUEST_HEAD < TUNNEL_MES
 const _: () = assert!(ANSWER_HEAD + TUNNEL_CHUNK < TUNNEL_MESSAGE, "head and first chunk fit into one message");
 const _: () = assert!(3 * HEARTBEAT.as_secs() <= HEARTBEAT_SILENCE.as_secs(), "two heartbeats may be lost");
 const _: () = assert!(TLS_GATHER_BELOW <= TLS_RECORD && TLS_RECORD <= TLS_WRITE_AT && TLS_WRITE_AT < TLS_QUEUE);
+
+#[cfg(test)]
+mod tests;

@@ -24,9 +24,7 @@ pub mod stored;
 pub mod generated;
 
 #[cfg(test)]
-mod golden;
-#[cfg(test)]
-mod interop;
+mod tests;
 
 /// Why an exchange, or the connection under it, cannot go on.
 #[derive(Debug, thiserror::Error)]

@@ -5,10 +5,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use cmg_core::admin::{AdminError, AdminListener, Readiness, reload_channel};
+use cmg_core::limits;
 use cmg_core::logs::Logs;
 use cmg_core::shutdown::{Drain, DrainEnd, Signal, Signals, Tasks};
 use cmg_core::tls::chain::ChainFault;
@@ -81,7 +81,7 @@ pub async fn run(
     let end = drain.run(&instance.clients, &readiness, signals.end_at_once()).await;
     instance.tunnels.stop();
     // The goodbyes leave; what does not go in time dies with the process.
-    let _ = tokio::time::timeout(cmg_core::limits::LAST_WORDS * 2, instance.tunnels.closed()).await;
+    let _ = tokio::time::timeout(limits::LAST_WORDS * 2, instance.tunnels.closed()).await;
     instance.tunnels.end();
     keeper_tasks.end();
     Ok(end)
@@ -165,7 +165,7 @@ fn open(instance: &Arc<Instance>, port: Port) -> Result<Vec<SocketAddr>, StartEr
 
 /// Ready means: at least one site is in force and has a connection point that may be given work.
 async fn watch_readiness(instance: Arc<Instance>, readiness: Readiness) {
-    let mut tick = interval(Duration::from_millis(100));
+    let mut tick = interval(limits::READINESS_CHECK);
     loop {
         tick.tick().await;
         let published = instance.published();

@@ -6,13 +6,18 @@ use super::tree::{Problem, Tree};
 /// Where bounds and their defaults are written down with a reason.
 const LIMITS: &str = "crates/core/src/limits.rs";
 /// Files that give configuration keys their defaults, by the end of their path.
-const DEFAULTS: &[&str] = &["/settings.rs", "/limits.rs"];
+const DEFAULTS: &[&str] = &["/settings.rs", "/limits.rs", "configuration/value/numbers.rs"];
 
 /// The only files that start tasks or threads.
 const SPAWNING: &[&str] = &["crates/core/src/shutdown.rs", "crates/core/src/worker.rs"];
 
 /// Files that hold a lock, and why a lock is right there. An entry that is not needed is a problem.
 const LOCKING: &[(&str, &str)] = &[
+    (
+        "crates/core/src/site_role/pool.rs",
+        "idle connections of one worker; taken by that worker alone, held for a push or a pop",
+    ),
+    ("crates/gateway/src/registry.rs", "the register of tunnels; the path of a request reads a snapshot instead"),
     ("crates/core/src/logs/queue.rs", "the threads that log and the one that writes share one buffer; held for a copy"),
     ("crates/core/src/metrics/family.rs", "series are looked up when a configuration is applied, never per request"),
     ("crates/core/src/metrics/registry.rs", "metrics are registered at start and read at a scrape"),

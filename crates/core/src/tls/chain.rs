@@ -82,8 +82,8 @@ impl ClientChains {
     pub fn judge(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<VerifiedChain, ChainFault> {
         within_caps(chain)?;
         let (leaf, sent) = chain.split_first().ok_or(ChainFault::NoCertificate)?;
-        let helpers = self.helpers(sent);
-        let known = Known { leaf, sent, helpers: &helpers, roots: &self.roots };
+        let between = self.between(sent);
+        let known = Known { leaf, sent, between: &between, roots: &self.roots };
         let end_entity = EndEntityCert::try_from(leaf).map_err(|fault| known.explain(&fault))?;
         match self.verify(&end_entity, &known, now, now) {
             Err(Refused::ByWebpki(fault)) => match fault::moment_of(&fault) {
@@ -101,14 +101,14 @@ impl ClientChains {
     }
 
     /// Everything that may stand between leaf and root: what was uploaded first, then what was sent.
-    fn helpers<'a>(&'a self, sent: &'a [CertificateDer<'_>]) -> Vec<CertificateDer<'a>> {
-        let mut helpers: Vec<CertificateDer<'a>> = Vec::with_capacity(self.intermediates.len() + sent.len());
+    fn between<'a>(&'a self, sent: &'a [CertificateDer<'_>]) -> Vec<CertificateDer<'a>> {
+        let mut between: Vec<CertificateDer<'a>> = Vec::with_capacity(self.intermediates.len() + sent.len());
         for der in self.intermediates.iter().map(AsRef::as_ref).chain(sent.iter().map(AsRef::as_ref)) {
-            if !helpers.iter().any(|known| known.as_ref() == der) {
-                helpers.push(CertificateDer::from(der));
+            if !between.iter().any(|known| known.as_ref() == der) {
+                between.push(CertificateDer::from(der));
             }
         }
-        helpers
+        between
     }
 
     /// Finds a path that webpki accepts at `moment` and that our own checks accept.
@@ -130,7 +130,7 @@ impl ClientChains {
         let found = end_entity.verify_for_usage(
             super::provider().signature_verification_algorithms.all,
             &self.anchors,
-            known.helpers,
+            known.between,
             moment,
             webpki::KeyUsage::client_auth(),
             None,

@@ -105,7 +105,7 @@ pub async fn connect(
 /// the alert, and a TLS 1.3 peer has sent its first request before it can know that it was refused.
 async fn linger(tcp: &mut TcpStream) -> io::Result<()> {
     socket2::SockRef::from(&*tcp).shutdown(Shutdown::Write)?;
-    let mut scrap = [0; 1024];
+    let mut scrap = [0; limits::LINGER_READ];
     let mut left = limits::LINGER_BYTES;
     while left > 0 {
         match tcp.read(&mut scrap).await? {

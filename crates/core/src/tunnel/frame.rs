@@ -2,18 +2,22 @@
 //! The reader streams `data` while its message is still arriving and believes nothing: every value that
 //! leaves here has been checked.
 
+mod values;
+mod writing;
+
 use bytes::{Buf, Bytes, BytesMut};
-use prost::Message;
-use std::time::Duration;
 
 use super::exchange::{Received, Said, Violation};
 use super::generated as wire;
-use super::message::{AnswerHead, ClientProof, Lane, Refused, RefusedReason, RequestHead};
-use super::piece::{DATA_TAG, GRPC_PREFIX, Piece};
-use crate::fields::{Field, Fields};
-use crate::http1::{valid_field, valid_method, valid_reason};
+use super::message::{AnswerHead, Refused, RequestHead};
+use super::piece::{DATA_TAG, GRPC_PREFIX};
+use crate::fields::Fields;
 use crate::limits;
-use crate::request_id::RequestId;
+
+pub(super) use values::lane_from_wire;
+use values::{answer_head, decode, fields, refused, request_head};
+pub(super) use writing::lane_to_wire;
+pub use writing::{answer_piece, handed_piece, refused_piece, request_piece};
 
 /// What the other end sent cannot be understood or is not allowed. The tunnel's fault, never the client's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,111 +57,6 @@ impl<H> Event<H> {
         }
     }
 }
-
-// ---------------------------------------------------------------- writing
-
-/// The first message of a request: head, first bytes of the body, and its end if that is known already.
-pub fn request_piece(head: Option<RequestHead>, data: Bytes, end: Option<Fields>) -> Piece {
-    if head.is_none() && end.is_none() {
-        return Piece::message(&[], data);
-    }
-    let part = wire::RequestPart { head: head.map(head_to_wire), end: end.map(end_to_wire), data: Bytes::new() };
-    Piece::message(&part.encode_to_vec(), data)
-}
-
-/// A message of an answer.
-pub fn answer_piece(head: Option<AnswerHead>, data: Bytes, end: Option<Fields>) -> Piece {
-    if head.is_none() && end.is_none() {
-        return Piece::message(&[], data);
-    }
-    let head = head.map(|head| wire::ResponseHead {
-        status: u32::from(head.status),
-        reason: head.reason,
-        fields: fields_to_wire(head.fields),
-        content_length: head.content_length,
-        role_micros: head.role_micros,
-    });
-    let part = wire::ResponsePart { head, end: end.map(end_to_wire), ..Default::default() };
-    Piece::message(&part.encode_to_vec(), data)
-}
-
-/// The message that says that the request can no longer be sent again.
-pub fn handed_piece() -> Piece {
-    Piece::message(&wire::ResponsePart { handed_to_role: true, ..Default::default() }.encode_to_vec(), Bytes::new())
-}
-
-/// The message of a refusal.
-pub fn refused_piece(refused: Refused) -> Piece {
-    let refused = wire::Refused {
-        reason: reason_to_wire(refused.reason).into(),
-        detail: refused.detail,
-        not_started: refused.not_started,
-    };
-    Piece::message(&wire::ResponsePart { refused: Some(refused), ..Default::default() }.encode_to_vec(), Bytes::new())
-}
-
-fn head_to_wire(head: RequestHead) -> wire::RequestHead {
-    wire::RequestHead {
-        method: head.method,
-        target: head.target,
-        fields: fields_to_wire(head.fields),
-        request_id: head.request_id.to_string(),
-        role_id: head.role_id,
-        deadline_ms: head.deadline.map_or(0, |deadline| u32::try_from(deadline.as_millis()).unwrap_or(u32::MAX)),
-        lane: lane_to_wire(head.lane).into(),
-        content_length: head.content_length,
-        client_connection: head.client_connection,
-        proof: proof_to_wire(head.proof).into(),
-        client_chain: head.client_chain,
-    }
-}
-
-fn fields_to_wire(fields: Fields) -> Vec<wire::Field> {
-    fields.into_iter().map(|field| wire::Field { name: field.name, value: field.value }).collect()
-}
-
-fn end_to_wire(trailers: Fields) -> wire::End {
-    wire::End { trailers: fields_to_wire(trailers) }
-}
-
-pub(super) const fn lane_to_wire(lane: Lane) -> wire::Lane {
-    match lane {
-        Lane::Interactive => wire::Lane::Interactive,
-        Lane::Bulk => wire::Lane::Bulk,
-    }
-}
-
-pub(super) fn lane_from_wire(lane: i32) -> Lane {
-    match wire::Lane::try_from(lane) {
-        Ok(wire::Lane::Bulk) => Lane::Bulk,
-        Ok(wire::Lane::Interactive | wire::Lane::Unspecified) | Err(_) => Lane::Interactive,
-    }
-}
-
-const fn proof_to_wire(proof: ClientProof) -> wire::ClientProof {
-    match proof {
-        ClientProof::Certificate => wire::ClientProof::Certificate,
-        ClientProof::Token => wire::ClientProof::Token,
-        ClientProof::None => wire::ClientProof::None,
-    }
-}
-
-const fn reason_to_wire(reason: RefusedReason) -> wire::RefusalReason {
-    match reason {
-        RefusedReason::NotMapped => wire::RefusalReason::NotMapped,
-        RefusedReason::Refused => wire::RefusalReason::Refused,
-        RefusedReason::RoleUnreachable => wire::RefusalReason::RoleUnreachable,
-        RefusedReason::RoleTlsFailed => wire::RefusalReason::RoleTlsFailed,
-        RefusedReason::RoleAborted => wire::RefusalReason::RoleAborted,
-        RefusedReason::RoleAnswerInvalid => wire::RefusalReason::RoleAnswerInvalid,
-        RefusedReason::RoleTimeout => wire::RefusalReason::RoleTimeout,
-        RefusedReason::Draining => wire::RefusalReason::Draining,
-        RefusedReason::Full => wire::RefusalReason::Full,
-        RefusedReason::RequestAborted => wire::RefusalReason::RequestAborted,
-    }
-}
-
-// ---------------------------------------------------------------- reading
 
 /// A direction of an exchange: how its parts are read.
 pub trait Direction {
@@ -417,78 +316,6 @@ fn fixed(left: usize, length: usize) -> Result<At, FrameError> {
         return Err(FrameError::Malformed("a field is longer than its message"));
     }
     Ok(At::Whole { left, field: 0, length })
-}
-
-fn decode<M: Message + Default>(bytes: Bytes) -> Result<M, FrameError> {
-    M::decode(bytes).map_err(|_| FrameError::Malformed("submessage"))
-}
-
-fn fields(fields: Vec<wire::Field>) -> Result<Fields, FrameError> {
-    if fields.len() > 2 * limits::HEAD_FIELDS {
-        return Err(FrameError::NotAllowed("number of fields"));
-    }
-    if fields.iter().any(|field| !valid_field(&field.name, &field.value)) {
-        return Err(FrameError::NotAllowed("field"));
-    }
-    Ok(fields.into_iter().map(|field| Field { name: field.name, value: field.value }).collect())
-}
-
-fn request_head(head: wire::RequestHead) -> Result<RequestHead, FrameError> {
-    if !valid_method(&head.method) {
-        return Err(FrameError::NotAllowed("method"));
-    }
-    if head.client_chain.len() > limits::CLIENT_CERTIFICATES {
-        return Err(FrameError::NotAllowed("number of certificates"));
-    }
-    Ok(RequestHead {
-        method: head.method,
-        target: head.target,
-        fields: fields(head.fields)?,
-        request_id: RequestId::parse(&head.request_id).map_err(|_| FrameError::NotAllowed("request id"))?,
-        role_id: head.role_id,
-        deadline: (head.deadline_ms > 0).then(|| Duration::from_millis(head.deadline_ms.into())),
-        lane: lane_from_wire(head.lane),
-        content_length: head.content_length,
-        client_connection: head.client_connection,
-        proof: match wire::ClientProof::try_from(head.proof) {
-            Ok(wire::ClientProof::Certificate) => ClientProof::Certificate,
-            Ok(wire::ClientProof::Token) => ClientProof::Token,
-            Ok(wire::ClientProof::None) => ClientProof::None,
-            Ok(wire::ClientProof::Unspecified) | Err(_) => return Err(FrameError::NotAllowed("client proof")),
-        },
-        client_chain: head.client_chain,
-    })
-}
-
-fn answer_head(head: wire::ResponseHead) -> Result<AnswerHead, FrameError> {
-    let status = u16::try_from(head.status).ok().filter(|status| (200..=599).contains(status));
-    let status = status.ok_or(FrameError::NotAllowed("status"))?;
-    if !valid_reason(&head.reason) {
-        return Err(FrameError::NotAllowed("reason phrase"));
-    }
-    Ok(AnswerHead {
-        status,
-        reason: head.reason,
-        fields: fields(head.fields)?,
-        content_length: head.content_length,
-        role_micros: head.role_micros,
-    })
-}
-
-fn refused(refused: wire::Refused) -> Refused {
-    let reason = match wire::RefusalReason::try_from(refused.reason) {
-        Ok(wire::RefusalReason::NotMapped) => RefusedReason::NotMapped,
-        Ok(wire::RefusalReason::RoleUnreachable) => RefusedReason::RoleUnreachable,
-        Ok(wire::RefusalReason::RoleTlsFailed) => RefusedReason::RoleTlsFailed,
-        Ok(wire::RefusalReason::RoleAborted) => RefusedReason::RoleAborted,
-        Ok(wire::RefusalReason::RoleAnswerInvalid) => RefusedReason::RoleAnswerInvalid,
-        Ok(wire::RefusalReason::RoleTimeout) => RefusedReason::RoleTimeout,
-        Ok(wire::RefusalReason::Draining) => RefusedReason::Draining,
-        Ok(wire::RefusalReason::Full) => RefusedReason::Full,
-        Ok(wire::RefusalReason::RequestAborted) => RefusedReason::RequestAborted,
-        Ok(wire::RefusalReason::Refused | wire::RefusalReason::Unspecified) | Err(_) => RefusedReason::Refused,
-    };
-    Refused { reason, detail: refused.detail, not_started: refused.not_started }
 }
 
 /// Reads arbitrary bytes in both directions, whole and byte by byte: the verdict must be the same.

@@ -110,7 +110,7 @@ pub(super) fn moment_of(fault: &WebpkiFault) -> Option<UnixTime> {
 pub(super) struct Known<'a> {
     pub(super) leaf: &'a [u8],
     pub(super) sent: &'a [CertificateDer<'a>],
-    pub(super) helpers: &'a [CertificateDer<'a>],
+    pub(super) between: &'a [CertificateDer<'a>],
     pub(super) roots: &'a [Root],
 }
 
@@ -159,11 +159,11 @@ impl Known<'_> {
         }
     }
 
-    /// Leaf and helpers with their places, as far as they can be read.
+    /// Leaf and between with their places, as far as they can be read.
     fn all(&self) -> impl Iterator<Item = (Place, X509Certificate<'_>)> {
         let leaf = certificate::read(self.leaf).ok().map(|leaf| (Place::Leaf, leaf));
-        let helpers = self.helpers.iter().filter_map(|der| Some((self.place(der), certificate::read(der).ok()?)));
-        leaf.into_iter().chain(helpers)
+        let between = self.between.iter().filter_map(|der| Some((self.place(der), certificate::read(der).ok()?)));
+        leaf.into_iter().chain(between)
     }
 
     /// The first certificate, leaf first, that `blames` has words for; else the leaf with other words.

@@ -1,7 +1,15 @@
 //! Frames cut anywhere, broken anywhere, and as another implementation writes them.
 
-use super::*;
+use std::time::Duration;
+
+use bytes::Buf;
 use proptest::prelude::*;
+
+use super::super::message::{ClientProof, Lane, RefusedReason};
+use super::super::piece::Piece;
+use super::*;
+use crate::fields::Field;
+use crate::request_id::RequestId;
 
 fn head() -> RequestHead {
     RequestHead {

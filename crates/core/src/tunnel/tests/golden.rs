@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use prost::Message;
 
-use super::generated::*;
+use super::super::generated::*;
 
 /// Hex with spaces and comments (`#` to the end of the line) to bytes.
 fn hex(text: &str) -> Vec<u8> {
@@ -99,7 +99,7 @@ fn refusal_and_passthrough() {
     pins(&refused, "08 08 # 1 reason: draining \n 12 03 62 79 65 # 2 detail: bye \n 18 01 # 3 not_started");
     let part = ResponsePart { refused: Some(refused), ..Default::default() };
     pins(&part, "22 09 08 08 12 03 62 79 65 18 01 # 4 refused");
-    let piece = super::generated::Bytes { server_name: "a.b".into(), data: bytes("x") };
+    let piece = super::super::generated::Bytes { server_name: "a.b".into(), data: bytes("x") };
     pins(&piece, "0a 03 61 2e 62 # 1 server_name: a.b \n 7a 01 78 # 15 data: x");
 }
 
