@@ -52,6 +52,8 @@ impl Reply {
     pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
         while let Some(frame) = self.body.frame().await {
             match frame?.into_data() {
+                // The end of an HTTP/2 stream may stand in a frame without data.
+                Ok(data) if data.is_empty() => {}
                 Ok(data) => return Ok(Some(data)),
                 Err(other) => self.trailers = other.into_trailers().ok(),
             }

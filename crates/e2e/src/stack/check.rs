@@ -133,7 +133,10 @@ async fn nothing_runs(program: &Program) -> Result<()> {
 fn judge_fields(entry: &Value) -> Result<()> {
     let fields = entry["fields"].as_array().cloned().unwrap_or_default();
     let names: Vec<String> = fields.iter().filter_map(|field| field[0].as_str()).map(str::to_ascii_lowercase).collect();
-    for name in &names {
+    // The connection point's own connection to the role names TE, as RFC 9110 wants it.
+    let is_te = |field: &&Value| field[0] == "Connection" && field[1] == "TE";
+    let te = fields.iter().filter(is_te).count();
+    for name in names.iter().filter(|name| te != 1 || *name != "connection") {
         let is_allowed =
             ALLOWED_AT_ROLE.contains(&name.as_str()) || ALLOWED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
         ensure!(is_allowed, "the field {name:?} reached the role: {entry}");

@@ -21,6 +21,7 @@ async fn by_device(shown: impl FnOnce(&Stack) -> Result<Option<Identity>>, kind:
     if kind == RefusalKind::ClientCertificateRequired {
         refused(&stack, &unpublished, kind).await?;
     }
+    drop(connection);
     stack.finish().await
 }
 
@@ -131,6 +132,7 @@ async fn a_chunked_body_that_becomes_too_long() -> Result<()> {
     }
     let answer = connection.answer("PROPFIND").await?;
     refused(&stack, &answer, RefusalKind::ContentTooLarge).await?;
+    drop(connection);
     stack.finish().await
 }
 
@@ -158,6 +160,7 @@ async fn by_bytes(bytes: &str, kind: RefusalKind) -> Result<()> {
     let mut connection = RawConnection::open(&stack.client()?).await?;
     let answer = connection.exchange(bytes).await?;
     refused(&stack, &answer, kind).await?;
+    drop(connection);
     stack.finish().await
 }
 

@@ -30,6 +30,7 @@ async fn the_tunnel_dies_under_a_request() -> Result<()> {
     stack.connection_points.remove(0).kill();
     let answer = connection.answer("POST").await?;
     refused(&stack, &answer, RefusalKind::TunnelLost).await?;
+    drop(connection);
     stack.finish().await
 }
 
@@ -96,5 +97,6 @@ async fn every_connection_point_is_full() -> Result<()> {
         assert_eq!(status??, 200);
     }
     echoed(&ask(&stack, "GET", &mp("SMS_MP/x"), &[]).await?)?;
+    drop(connection);
     stack.finish().await
 }
