@@ -77,6 +77,7 @@ async fn a_draining_gateway_says_so_or_serves() -> Result<()> {
 #[tokio::test]
 async fn every_connection_point_is_full() -> Result<()> {
     let stack = Stack::builder().workers(1).start().await?;
+    stack.wait_for_tunnels(2).await?;
     let client = stack.http2_client()?;
     let places = 2 * limits::ACTIVE_EXCHANGES;
     let mut waiting = JoinSet::new();
@@ -89,7 +90,11 @@ async fn every_connection_point_is_full() -> Result<()> {
             connection = client.connect().await?;
         }
     }
-    stack.wait_at_gate("full", places).await?;
+    let all = stack.wait_at_gate("full", places);
+    tokio::select! {
+        waited = all => waited?,
+        early = waiting.join_next() => panic!("one did not wait: {early:?}"),
+    }
     let answer = ask(&stack, "GET", &mp("SMS_MP/x"), &[]).await?;
     refused(&stack, &answer, RefusalKind::Overloaded).await?;
     stack.release("full", places).await?;
