@@ -10,6 +10,7 @@ mod root;
 mod run;
 mod testing;
 mod tidy;
+mod walk;
 
 use std::process::ExitCode;
 

@@ -3,13 +3,14 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use cmg_client::{Answer, Request, RequestBody};
+use cmg_client::{Request, RequestBody};
 use cmg_e2e::stack::DISTRIBUTION_POINT;
 use cmg_e2e::{Stack, mp};
-use serde_json::Value;
+
+use crate::walk::{Walk, echoed, refused};
 
 /// Walks all steps; how many did not work.
-pub async fn walk(stack: &Stack, internal: bool) -> Result<usize> {
+pub async fn walk(stack: &Stack, internal: bool) -> Result<u64> {
     let mut walk = Walk::default();
     walk.took("a client with a certificate reads from the inside", certificate(stack).await);
     walk.took("the same without a certificate is refused", no_certificate(stack).await);
@@ -31,31 +32,7 @@ pub async fn walk(stack: &Stack, internal: bool) -> Result<usize> {
     if internal {
         walk.took("the internal server answers under /bench/", bench(stack).await);
     }
-    Ok(walk.failed)
-}
-
-#[derive(Default)]
-struct Walk {
-    steps: usize,
-    failed: usize,
-    begin: Option<Instant>,
-}
-
-impl Walk {
-    fn took(&mut self, what: &str, result: Result<String>) {
-        let took = self
-            .begin
-            .replace(Instant::now())
-            .map_or_else(String::new, |begin| format!(" ({} ms)", begin.elapsed().as_millis()));
-        self.steps += 1;
-        match result {
-            Ok(said) => println!("  ok {:>2}  {what}: {said}{took}", self.steps),
-            Err(error) => {
-                self.failed += 1;
-                println!("  FAILED {:>2}  {what}: {error:#}", self.steps);
-            }
-        }
-    }
+    Ok(walk.counts().failed)
 }
 
 async fn certificate(stack: &Stack) -> Result<String> {
@@ -171,16 +148,4 @@ async fn bench(stack: &Stack) -> Result<String> {
         bail!("{} {code}: {}", answer.status, answer.text());
     }
     Ok(format!("{}, {} bytes", answer.status, answer.body.len()))
-}
-
-/// What the role says that it saw.
-fn echoed(answer: &Answer) -> Result<Value> {
-    ensure!(answer.status == 200, "{} {}: {}", answer.status, answer.reason, answer.text());
-    serde_json::from_slice(&answer.body).context("the role's echo is no JSON")
-}
-
-fn refused(answer: &Answer, status: u16, code: &str) -> Result<String> {
-    let said = answer.field("x-cmg-error").unwrap_or("no code");
-    ensure!(answer.status == status && said == code, "{} {said}: {}", answer.status, answer.text());
-    Ok(format!("{status} {code}"))
 }
