@@ -5,7 +5,9 @@ mod bench;
 mod ci;
 mod codegen;
 mod demo;
+mod docker;
 mod fuzz;
+mod images;
 mod root;
 mod run;
 mod testing;
@@ -31,6 +33,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Run every test; installs or names what the tests need
     Test(testing::Arguments),
+    /// Build the programs as static binaries, each in an image of its own
+    Images(images::Arguments),
     /// Everything that a change must pass
     Ci,
     /// Measure against other programs that do the same work, and keep docs/performance.md
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
         Command::Codegen(arguments) => codegen::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => testing::run(&arguments),
+        Command::Images(arguments) => images::run(&arguments),
         Command::Ci => ci::run(),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
