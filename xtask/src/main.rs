@@ -4,6 +4,7 @@
 mod bench;
 mod ci;
 mod codegen;
+mod containers;
 mod demo;
 mod docker;
 mod fuzz;
@@ -35,6 +36,8 @@ enum Command {
     Test(testing::Arguments),
     /// Build the programs as static binaries, each in an image of its own
     Images(images::Arguments),
+    /// Start gateways, connection points and a site role in containers and prove that they work, and nothing else does
+    Containers(containers::Arguments),
     /// Everything that a change must pass
     Ci,
     /// Measure against other programs that do the same work, and keep docs/performance.md
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => testing::run(&arguments),
         Command::Images(arguments) => images::run(&arguments),
+        Command::Containers(arguments) => containers::run(&arguments),
         Command::Ci => ci::run(),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
