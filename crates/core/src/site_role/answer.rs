@@ -62,12 +62,12 @@ impl Answer {
         }
     }
 
-    /// The next of the body. An error says why the answer is not whole.
+    /// The next of the body.
     pub(super) fn poll_body(
         &mut self,
         connection: &mut RoleConnection,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<RolePiece, String>> {
+    ) -> Poll<Result<RolePiece, Unwhole>> {
         let Answer::Body(body) = self else { return Poll::Ready(Ok(RolePiece::End(Fields::new()))) };
         let piece = ready!(body.poll_piece(connection, cx))?;
         if let RolePiece::End(_) = piece {
@@ -79,7 +79,11 @@ impl Answer {
 }
 
 impl AnswerBodyReader {
-    fn poll_piece(&mut self, connection: &mut RoleConnection, cx: &mut Context<'_>) -> Poll<Result<RolePiece, String>> {
+    fn poll_piece(
+        &mut self,
+        connection: &mut RoleConnection,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<RolePiece, Unwhole>> {
         if let Some(next) = self.next.take() {
             return Poll::Ready(Ok(next));
         }
@@ -88,18 +92,18 @@ impl AnswerBodyReader {
                 Ok(BodyPiece::Data(first)) => return Poll::Ready(self.gather(first, &mut connection.unread)),
                 Ok(BodyPiece::End(trailers)) => return Poll::Ready(Ok(RolePiece::End(trailers))),
                 Ok(BodyPiece::NeedMore) => {}
-                Err(fault) => return Poll::Ready(Err(fault.to_string())),
+                Err(fault) => return Poll::Ready(Err(Unwhole::Malformed(fault.to_string()))),
             }
             match ready!(connection.poll_fill(cx)) {
                 Ok(0) => return Poll::Ready(self.at_clean_end()),
                 Ok(_) => {}
-                Err(failure) => return Poll::Ready(Err(broken_off(&failure))),
+                Err(failure) => return Poll::Ready(Err(Unwhole::BrokenOff(words_of(&failure)))),
             }
         }
     }
 
     /// A chunk, joined by those behind it if all of them are small and have arrived.
-    fn gather(&mut self, first: Bytes, unread: &mut BytesMut) -> Result<RolePiece, String> {
+    fn gather(&mut self, first: Bytes, unread: &mut BytesMut) -> Result<RolePiece, Unwhole> {
         if first.len() >= limits::SMALL_CHUNK || unread.is_empty() {
             return Ok(RolePiece::Data(first));
         }
@@ -109,20 +113,30 @@ impl AnswerBodyReader {
                 Ok(BodyPiece::Data(data)) => gathered.extend_from_slice(&data),
                 Ok(BodyPiece::End(trailers)) => self.next = Some(RolePiece::End(trailers)),
                 Ok(BodyPiece::NeedMore) => break,
-                Err(fault) => return Err(fault.to_string()),
+                // What came before the fault is good; the fault is found again.
+                Err(_) => break,
             }
         }
         Ok(RolePiece::Data(gathered.freeze()))
     }
 
     /// close_notify came: the end of a body that goes until then, too early for any other.
-    fn at_clean_end(&mut self) -> Result<RolePiece, String> {
+    fn at_clean_end(&mut self) -> Result<RolePiece, Unwhole> {
         self.keep = None;
-        self.decoder.at_eof().map(|()| RolePiece::End(Fields::new())).map_err(|fault| fault.to_string())
+        let ended = self.decoder.at_eof().map(|()| RolePiece::End(Fields::new()));
+        ended.map_err(|fault| Unwhole::BrokenOff(fault.to_string()))
     }
 }
 
-fn broken_off(failure: &io::Error) -> String {
+/// Why an answer is not whole.
+#[derive(Debug)]
+pub(super) enum Unwhole {
+    BrokenOff(String),
+    /// Its framing is not that of HTTP.
+    Malformed(String),
+}
+
+fn words_of(failure: &io::Error) -> String {
     match failure.kind() {
         io::ErrorKind::UnexpectedEof => "the connection was cut without close_notify".into(),
         _ => failure.to_string(),

@@ -19,7 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rustls::ProtocolVersion;
 
-use super::answer::Answer;
+use super::answer::{Answer, Unwhole};
 use super::connect::connect;
 use super::connection::RoleConnection;
 use super::failure::Silence;
@@ -142,9 +142,13 @@ impl RoleExchange {
                 self.complete();
                 Poll::Ready(Ok(end))
             }
-            Poll::Ready(Err(why)) => {
+            Poll::Ready(Err(unwhole)) => {
                 self.link = Link::Closed;
-                Poll::Ready(Err(RoleError::AnswerBroken { role: self.role.to_string(), why }))
+                let role = self.role.to_string();
+                Poll::Ready(Err(match unwhole {
+                    Unwhole::BrokenOff(why) => RoleError::AnswerBroken { role, why },
+                    Unwhole::Malformed(why) => RoleError::AnswerInvalid { role, why },
+                }))
             }
         }
     }
