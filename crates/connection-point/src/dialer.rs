@@ -100,12 +100,12 @@ impl Place {
 
     fn ended(&self, end: &LinkEnd) {
         let (gateway, instance, lane) = (&self.instance.gateway, &self.instance.name, self.id.lane.name());
-        if *end == LinkEnd::Drained {
-            tracing::info!(gateway, instance, lane, "a tunnel was drained");
-            return;
-        }
         self.instance.place_failed(self.id, end.to_string());
-        tracing::warn!(gateway, instance, lane, why = %end, "a tunnel ended");
+        if *end == LinkEnd::Drained || self.instance.facts().borrow().is_draining {
+            tracing::info!(gateway, instance, lane, why = %end, "a tunnel ended as planned");
+        } else {
+            tracing::warn!(gateway, instance, lane, why = %end, "a tunnel ended");
+        }
     }
 }
 

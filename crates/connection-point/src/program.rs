@@ -63,7 +63,8 @@ pub async fn start(settings: ConnectionPointSettings, logs: &Arc<Logs>) -> Resul
 fn say_started(listeners: &[AdminListener]) {
     let admin: Option<SocketAddr> = listeners.iter().find_map(|listener| listener.address);
     println!("{}", json!({ "ready": true, "admin": admin }));
-    tracing::info!(?admin, "the connection point runs");
+    let admin = admin.map(|address| address.to_string());
+    tracing::info!(admin, "the connection point runs");
 }
 
 impl Running {
@@ -73,9 +74,9 @@ impl Running {
             let look = tokio::select! {
                 signal = signals.next() => match signal {
                     Signal::Drain | Signal::EndAtOnce => return,
-                    Signal::Reload => None,
+                    Signal::Reload => Look { answers: None },
                 },
-                request = self.reloads.next() => Some(request),
+                request = self.reloads.next() => Look { answers: Some(request) },
             };
             // A full queue means that it is looked at anyway, and who waits is told that nothing was done.
             let _ = self.looks.try_send(look);

@@ -5,6 +5,8 @@
 mod judging;
 mod kept;
 mod reader;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -29,8 +31,12 @@ pub struct SourceFacts {
     pub problems: Vec<String>,
 }
 
-/// A wish that the source be looked at now, perhaps of somebody who waits for the outcome.
-pub type Look = Option<ReloadRequest>;
+/// A wish that the source be looked at now.
+#[derive(Debug)]
+pub struct Look {
+    /// Of somebody who waits for the outcome.
+    pub answers: Option<ReloadRequest>,
+}
 
 pub struct SiteKeeper {
     point: Arc<ConnectionPoint>,
@@ -53,16 +59,16 @@ impl SiteKeeper {
     /// Looks at once, then from time to time and when it is told to, until the process ends.
     pub async fn follow(mut self, mut looks: mpsc::Receiver<Look>) {
         let poll = self.point.settings.source.poll;
-        let mut asked: Look = None;
+        let mut asked: Option<Look> = None;
         loop {
             let outcome = self.look(asked.is_some()).await;
-            if let Some(request) = asked.take() {
+            if let Some(Look { answers: Some(request) }) = asked.take() {
                 request.answer(outcome);
             }
             asked = tokio::select! {
                 () = sleep(poll) => None,
                 look = looks.recv() => match look {
-                    Some(look) => look,
+                    Some(look) => Some(look),
                     None => return,
                 },
             };
