@@ -79,7 +79,8 @@ fn version(keeper: &SiteKeeper) -> u64 {
     keeper.point.site().as_ref().map_or(0, |site| site.version)
 }
 
-const SECOND: &str = "[[roles]]\nid = 8\nkind = \"software-update-point\"\ninternal_url = \"https://sup1.corp.example\"";
+const SECOND: &str =
+    "[[roles]]\nid = 8\nkind = \"software-update-point\"\ninternal_url = \"https://sup1.corp.example\"";
 
 #[tokio::test]
 async fn a_new_configuration_comes_into_force_at_the_next_look() {
