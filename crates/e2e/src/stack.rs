@@ -17,6 +17,7 @@ use tempfile::TempDir;
 
 use crate::admin::Admin;
 use crate::fault_proxy::FaultProxy;
+use crate::metrics::Metrics;
 use crate::pki::{Identity, Pki};
 use crate::program::Program;
 
@@ -159,10 +160,16 @@ impl Stack {
         self.gateways.iter().chain(&self.connection_points).chain([&self.site_role])
     }
 
-    /// Waits until every gateway and every connection point says that it is ready.
+    /// Waits until every program says that it is ready and every tunnel is up, in both lanes.
     pub async fn wait_ready(&self) -> Result<()> {
         for program in self.gateways.iter().chain(&self.connection_points) {
             Admin::of(program)?.wait_ready().await.with_context(|| self.last_words())?;
+        }
+        let wanted = self.connection_points.len() * self.starter.builder.tunnels_of_a_link();
+        for gateway in &self.gateways {
+            let all = |metrics: &Metrics| metrics.sum("cmg_tunnels", &[]) >= wanted as f64;
+            let waited = Admin::of(gateway)?.wait_for_metrics("that every tunnel is up", all).await;
+            waited.with_context(|| self.last_words())?;
         }
         Ok(())
     }

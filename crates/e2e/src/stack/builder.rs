@@ -110,6 +110,13 @@ impl Builder {
         self
     }
 
+    /// Tunnels that each connection point has to each instance: one for each worker, and those for bulk.
+    pub(super) fn tunnels_of_a_link(&self) -> usize {
+        let setting = self.gateway_environment.iter().find(|(key, _)| key == "CMG_GATEWAY__TUNNEL__BULK_CONNECTIONS");
+        let bulk = setting.map_or(Ok(files::BULK_CONNECTIONS), |(_, value)| value.parse());
+        self.workers + bulk.unwrap_or(files::BULK_CONNECTIONS)
+    }
+
     /// Starts everything and waits until it is ready.
     pub async fn start(self) -> Result<Stack> {
         let stack = self.start_unready().await?;

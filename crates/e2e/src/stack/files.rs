@@ -20,6 +20,9 @@ pub const CUSTOM: u64 = 8;
 /// The server that `--internal-url` publishes.
 const INTERNAL: u64 = 9;
 
+/// What a gateway asks for unless its file says otherwise.
+pub(super) const BULK_CONNECTIONS: usize = 1;
+
 pub(super) const SITE_FILE: &str = "site.toml";
 pub(super) const SITE_ROLE_FILE: &str = "site-role.toml";
 

@@ -77,7 +77,6 @@ async fn a_draining_gateway_says_so_or_serves() -> Result<()> {
 #[tokio::test]
 async fn every_connection_point_is_full() -> Result<()> {
     let stack = Stack::builder().workers(1).start().await?;
-    stack.wait_for_tunnels(2).await?;
     let client = stack.http2_client()?;
     let places = 2 * limits::ACTIVE_EXCHANGES;
     let mut waiting = JoinSet::new();
