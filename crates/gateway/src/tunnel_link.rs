@@ -128,6 +128,8 @@ async fn serve(
     let identity = Arc::clone(placement.identity());
     let mut control = Control::call(&caller, &instance.tunnels, &own_hello(instance, &identity)).await?;
     if let Err(why) = allow(instance, &identity) {
+        // Before the goodbye: the connection often ends while it is said, and this with it.
+        tracing::warn!(%identity, why, "a connection point may not attach");
         control.say(Saying::Goodbye(GoodbyeReason::NotAllowed, why)).await;
         return Ok(ControlEnd::NotAllowed);
     }
@@ -137,8 +139,8 @@ async fn serve(
     };
     if let Err(incompatible) = VERSIONS.agree(hello.versions) {
         let why = incompatible.explain("the gateway", "the connection point");
-        control.say(Saying::Goodbye(GoodbyeReason::Incompatible, why.clone())).await;
         tracing::error!(%identity, why, "a connection point speaks no common version");
+        control.say(Saying::Goodbye(GoodbyeReason::Incompatible, why)).await;
         return Ok(ControlEnd::Incompatible);
     }
     let _ = lane.send(hello.lane);

@@ -119,9 +119,22 @@ fn names(expected: &ServerName<'static>, presented: &[String]) -> String {
 }
 
 fn purposes(required: &ExtendedKeyPurpose, presented: &[ExtendedKeyPurpose]) -> String {
-    let has: Vec<String> = presented.iter().map(ToString::to_string).collect();
+    let has: Vec<String> = presented.iter().map(purpose).collect();
     let has = if has.is_empty() { "nothing".to_owned() } else { has.join(", ") };
     format!("its extended key usage allows {has}, but {required} is needed")
+}
+
+/// The common ones by name, any other as the identifier that certificate tools show.
+fn purpose(purpose: &ExtendedKeyPurpose) -> String {
+    let ExtendedKeyPurpose::Other(numbers) = purpose else { return purpose.to_string() };
+    match numbers.as_slice() {
+        [1, 3, 6, 1, 5, 5, 7, 3, 3] => "code signing".to_owned(),
+        [1, 3, 6, 1, 5, 5, 7, 3, 4] => "email protection".to_owned(),
+        [1, 3, 6, 1, 5, 5, 7, 3, 8] => "time stamping".to_owned(),
+        [1, 3, 6, 1, 5, 5, 7, 3, 9] => "OCSP signing".to_owned(),
+        [2, 5, 29, 37, 0] => "any purpose".to_owned(),
+        numbers => numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join("."),
+    }
 }
 
 fn incompatible(what: &PeerIncompatible, which: &str) -> String {
