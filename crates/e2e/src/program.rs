@@ -111,6 +111,14 @@ impl Program {
         found.context("a line")
     }
 
+    /// The most memory that it has had at any time, bytes.
+    pub fn peak_memory(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).context("cannot read /proc")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM in /proc")?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().context("VmHWM is no number")?;
+        Ok(kib * 1024)
+    }
+
     /// Sends a signal by name, such as `TERM`.
     pub fn signal(&self, signal: &str) -> Result<()> {
         let command = format!("kill -{signal} {}", self.pid());
