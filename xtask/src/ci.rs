@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::run::{Steps, is_installed};
 use crate::testing::Counts;
-use crate::{codegen, containers, fuzz, root, testing, tidy};
+use crate::{codegen, containers, demo, fuzz, root, testing, tidy};
 
 type Step = fn() -> Result<Counts>;
 
@@ -18,6 +18,7 @@ const STEPS: &[(&str, Step)] = &[
     ("lints", || cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
     ("dependencies", dependencies),
     ("tests", testing::as_command),
+    ("demo", || demo::in_ci().map(|()| ONE)),
     ("containers", containers::in_ci),
     ("fuzzing", || fuzz::run(&fuzz::Arguments::short()).map(|()| ONE)),
 ];

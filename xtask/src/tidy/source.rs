@@ -81,7 +81,8 @@ pub fn end_of_block(code: &str, from: usize) -> Option<usize> {
 
 fn mark_tests(path: &str, code: &str) -> Vec<bool> {
     let lines = code.lines().count();
-    let is_named_so = path.ends_with("/tests.rs") || path.rsplit('/').next().is_some_and(|name| name.starts_with("test_"));
+    let is_named_so =
+        path.ends_with("/tests.rs") || path.rsplit('/').next().is_some_and(|name| name.starts_with("test_"));
     let whole = path.contains("/tests/") || is_named_so || path.starts_with("crates/e2e/");
     let mut tests = vec![whole; lines];
     for (at, marker) in code.match_indices("#[cfg(test)]") {

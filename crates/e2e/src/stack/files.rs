@@ -185,15 +185,26 @@ pub(super) fn site(
         if builder.site_over_https { authority.pem().to_owned() } else { authority.certificate.display().to_string() }
     });
     let mut text = format!(
-        r#"version = {version}
+        "version = {version}\n\n[site]\ncode = \"{SITE}\"\n\n\
+         [client_trust]\nroots = ['''{root}''']\nintermediates = ['''{intermediate}''']\n"
+    );
+    text.push_str(&roles(&role));
+    text.push_str(&gateways(tunnels));
+    if let Some(internal) = &builder.internal {
+        text.push_str(&internal_server(internal));
+    }
+    text.push_str(&builder.site);
+    text.push_str(more);
+    for (name, _) in ROLE_LISTENERS {
+        text = text.replace(&format!("{{{name}}}"), &role_url(site_role, name)?);
+    }
+    Ok(text)
+}
 
-[site]
-code = "{SITE}"
-
-[client_trust]
-roots = ['''{root}''']
-intermediates = ['''{intermediate}''']
-
+/// One role of each kind that is needed, all played by the mock.
+fn roles(role: &str) -> String {
+    format!(
+        r#"
 [[roles]]
 id = {MANAGEMENT_POINT}
 kind = "management-point"
@@ -230,17 +241,7 @@ allow_anonymous = true
 encoded = "relaxed"
 "#,
         every_method = r#"["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PROPFIND", "CCM_POST", "BITS_POST"]"#,
-    );
-    text.push_str(&gateways(tunnels));
-    if let Some(internal) = &builder.internal {
-        text.push_str(&internal_server(internal));
-    }
-    text.push_str(&builder.site);
-    text.push_str(more);
-    for (name, _) in ROLE_LISTENERS {
-        text = text.replace(&format!("{{{name}}}"), &role_url(site_role, name)?);
-    }
-    Ok(text)
+    )
 }
 
 fn role_url(site_role: &Program, listener: &str) -> Result<String> {
