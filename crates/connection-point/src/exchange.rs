@@ -9,7 +9,7 @@ use cmg_core::headers;
 use cmg_core::http1::{self, BodyLength};
 use cmg_core::limits;
 use cmg_core::request_target::RequestTarget;
-use cmg_core::site_role::{Patience, RoleError, RoleExchange, RoleFault, RoleRequest};
+use cmg_core::site_role::{Patience, Role, RoleError, RoleExchange, RoleFault, RoleRequest};
 use cmg_core::tunnel::message::{AnswerHead, Refused, RefusedReason, RequestHead};
 use cmg_core::tunnel::serving::{Answering, Incoming, Part, ServedExchange};
 use cmg_core::url_mapping::Mapped;
@@ -61,22 +61,30 @@ async fn forward(
     record: &mut ExchangeRecord,
     passed: &mut Passed,
 ) -> Result<(), Stop> {
-    let site = link.place.point.site();
-    let site = site.as_ref().ok_or_else(|| refused(RefusedReason::NotMapped, "no site configuration yet", true))?;
     let target = RequestTarget::parse(head.target.clone()).map_err(|fault| Violation::Target(fault.to_string()))?;
-    let mapped = site.mapping.map(&target).map_err(|why| refused(RefusedReason::NotMapped, &why.to_string(), true))?;
-    let role = site.role(&mapped).ok_or_else(|| refused(RefusedReason::NotMapped, "no such role", true))?;
-    record.mapped(&mapped.endpoint, role.counters);
+    let (mapped, role) = map(link, &target, record)?;
     admit(&head, &mapped)?;
     let first = first_part(body).await?;
     let patience = patience(&head, &mapped);
     let request = role_request(head, &mapped, first.as_ref());
-    let exchange = RoleExchange::begin(&link.pool, role.role, request, patience);
+    let exchange = RoleExchange::begin(&link.pool, &role, request, patience);
     let mut relay = Relay::new(exchange, body, answer, first, &mapped, passed);
     let http1::AnswerHead { status, reason, mut fields, content_length, .. } = relay.answer_head().await?;
     headers::clean_answer(&mut fields);
     let role_micros = record.head_arrived(status);
     relay.deliver(AnswerHead { status, reason, fields, content_length, role_micros }, &link.closed).await
+}
+
+/// Where the request goes by the configuration in force now, which is let go before anything is waited for.
+fn map(link: &Link, target: &RequestTarget, record: &mut ExchangeRecord) -> Result<(Mapped, Arc<Role>), Stop> {
+    let not_mapped = |why: &str| refused(RefusedReason::NotMapped, why, true);
+    let site = link.place.point.site();
+    let site = site.as_deref().ok_or_else(|| not_mapped("there is no site configuration yet"))?;
+    let mapped = site.mapping.map(target).map_err(|why| not_mapped(&why.to_string()))?;
+    let found = site.role(&mapped).ok_or_else(|| not_mapped("the role is not known"))?;
+    record.mapped(&mapped.endpoint, found.counters);
+    let role = Arc::clone(found.role);
+    Ok((mapped, role))
 }
 
 /// The request as the role gets it: internal target, its own Host, nothing about this connection.
@@ -160,7 +168,8 @@ impl From<RoleError> for Stop {
             RoleFault::Aborted => RefusedReason::RoleAborted,
             RoleFault::AnswerInvalid => RefusedReason::RoleAnswerInvalid,
             RoleFault::Timeout => RefusedReason::RoleTimeout,
-            RoleFault::Request => RefusedReason::RequestAborted,
+            RoleFault::RequestTimeout => RefusedReason::RequestAborted,
+            RoleFault::RequestInvalid => RefusedReason::Refused,
         };
         let told = Refused { reason, detail: error.outside().to_owned(), not_started: error.is_before_request() };
         Stop::Refused(told, error.to_string())
