@@ -75,11 +75,12 @@ impl<'a> Relay<'a> {
         .await
     }
 
-    /// Streams the answer, the upload going on beside it. When it is over, what is left of the upload is not
-    /// wanted by anybody.
+    /// Streams the answer, the upload going on beside it. The upload may outlast it and is seen to its end.
     pub async fn deliver(&mut self, head: AnswerHead, closed: &CancellationToken) -> Result<(), Stop> {
         let mut head = Some(head);
-        poll_fn(|cx| self.poll_deliver(&mut head, closed, cx)).await
+        poll_fn(|cx| self.poll_deliver(&mut head, closed, cx)).await?;
+        poll_fn(|cx| self.poll_rest_of_upload(cx)).await;
+        Ok(())
     }
 
     fn poll_deliver(
@@ -117,6 +118,14 @@ impl<'a> Relay<'a> {
                     }
                 }
             }
+        }
+    }
+
+    /// The answer is whole: what goes wrong with the rest of the upload is between the client and the role.
+    fn poll_rest_of_upload(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.poll_upload(cx) {
+            Ok(()) => self.role.poll_uploaded(cx),
+            Err(_) => Poll::Ready(()),
         }
     }
 

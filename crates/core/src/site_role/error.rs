@@ -46,7 +46,10 @@ pub enum RoleFault {
     Aborted,
     AnswerInvalid,
     Timeout,
-    Request,
+    /// The request stopped coming.
+    RequestTimeout,
+    /// The gateway lets a body through that is not as long as its head announced.
+    RequestInvalid,
 }
 
 impl RoleError {
@@ -61,7 +64,8 @@ impl RoleError {
             | RoleError::AnswerTimeout { .. }
             | RoleError::UploadStalled { .. }
             | RoleError::AnswerStalled { .. } => RoleFault::Timeout,
-            RoleError::RequestStalled { .. } | RoleError::RequestInvalid(_) => RoleFault::Request,
+            RoleError::RequestStalled { .. } => RoleFault::RequestTimeout,
+            RoleError::RequestInvalid(_) => RoleFault::RequestInvalid,
         }
     }
 

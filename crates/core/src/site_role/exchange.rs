@@ -153,6 +153,17 @@ impl RoleExchange {
         }
     }
 
+    /// Ready when there is nothing left to do for the upload of an answer that has ended: it was written, the role
+    /// takes no more, or nothing moved for too long. To be asked beside [`RoleExchange::poll_room`].
+    pub fn poll_uploaded(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.push(cx);
+        if self.upload.is_running() {
+            ready!(self.poll_late::<()>(cx)).ok();
+        }
+        self.complete();
+        Poll::Ready(())
+    }
+
     /// Ready when the exchange has waited too long. For an owner that for now asks for nothing else, because
     /// the other side of it takes nothing.
     pub fn poll_late<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, RoleError>> {
@@ -222,8 +233,11 @@ impl RoleExchange {
         self.link = Link::Connecting(Box::pin(connect(self.role.clone(), self.pool.counters.clone())));
     }
 
-    /// Both halves are over, or this connection cannot be used again.
+    /// Both halves are over, or this connection cannot be used again. A role that answers early may read on.
     fn complete(&mut self) {
+        if self.upload.is_running() {
+            return;
+        }
         let Link::Open(connection) = std::mem::replace(&mut self.link, Link::Closed) else { return };
         if let Answer::Done { keep: Some(keep) } = self.answer
             && self.upload.is_finished()

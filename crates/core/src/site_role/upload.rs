@@ -116,6 +116,11 @@ impl Upload {
         self.ended && self.is_written() && self.failed.is_none()
     }
 
+    /// Something is to be written yet, or may still come.
+    pub(super) fn is_running(&self) -> bool {
+        self.failed.is_none() && !(self.ended && self.is_written())
+    }
+
     /// Everything given so far has left.
     pub(super) fn is_written(&self) -> bool {
         self.flushed && self.before.is_empty() && self.data.is_empty() && self.after.is_empty()

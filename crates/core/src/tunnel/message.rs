@@ -106,7 +106,7 @@ impl RefusedReason {
             RefusedReason::RoleTimeout => RefusalKind::RoleTimeout,
             RefusedReason::Draining => RefusalKind::Draining,
             RefusedReason::Full => RefusalKind::Overloaded,
-            RefusedReason::RequestAborted => RefusalKind::BadRequest,
+            RefusedReason::RequestAborted => RefusalKind::RequestTimeout,
         }
     }
 }

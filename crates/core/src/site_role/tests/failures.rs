@@ -153,7 +153,7 @@ async fn the_answer_or_the_request_stops_moving() {
     let (answer, _stream) = tokio::join!(client, stage.accept());
     let failure = answer.unwrap_err();
     assert!(matches!(failure, RoleError::RequestStalled { .. }), "{failure}");
-    assert_eq!(failure.fault(), RoleFault::Request);
+    assert_eq!(failure.fault(), RoleFault::RequestTimeout);
 }
 
 #[tokio::test]
