@@ -58,6 +58,8 @@ pub async fn run(
     let client = open(&instance, Port::Clients)?;
     let tunnel = open(&instance, Port::Tunnels)?;
     let readiness = Readiness::new();
+    // Before anybody can ask.
+    judge_readiness(&instance, &readiness);
     let (trigger, mut requests) = reload_channel();
     let admin = admin_pages::open(&instance, &readiness, trigger, &logs).await?;
     expiry::report(&instance.settings, &instance.metrics);
@@ -163,22 +165,26 @@ fn open(instance: &Arc<Instance>, port: Port) -> Result<Vec<SocketAddr>, StartEr
     Ok(opened)
 }
 
-/// Ready means: at least one site is in force and has a connection point that may be given work.
 async fn watch_readiness(instance: Arc<Instance>, readiness: Readiness) {
     let mut tick = interval(limits::READINESS_CHECK);
     loop {
         tick.tick().await;
-        let published = instance.published();
-        let codes: Vec<&str> = published.sites().map(|site| site.code.as_str()).collect();
-        if codes.is_empty() {
-            readiness.block("configuration", "no site configuration is in force yet");
-        } else {
-            readiness.clear("configuration");
-        }
-        match codes.iter().any(|code| instance.registry.usable(code) > 0) {
-            true => readiness.clear("tunnel"),
-            false => readiness.block("tunnel", "no connection point is connected"),
-        }
+        judge_readiness(&instance, &readiness);
+    }
+}
+
+/// Ready means: at least one site is in force and has a connection point that may be given work.
+fn judge_readiness(instance: &Instance, readiness: &Readiness) {
+    let published = instance.published();
+    let codes: Vec<&str> = published.sites().map(|site| site.code.as_str()).collect();
+    if codes.is_empty() {
+        readiness.block("configuration", "no site configuration is in force yet");
+    } else {
+        readiness.clear("configuration");
+    }
+    match codes.iter().any(|code| instance.registry.usable(code) > 0) {
+        true => readiness.clear("tunnel"),
+        false => readiness.block("tunnel", "no connection point is connected"),
     }
 }
 

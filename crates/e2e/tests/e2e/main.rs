@@ -8,6 +8,7 @@ mod refusals;
 mod requests;
 
 mod balance;
+mod operations;
 mod site;
 mod streams;
 mod third_party;
