@@ -1,6 +1,7 @@
 //! One place for a tunnel: dial, serve, and again, for as long as the site uses the instance (SPEC T-04, T-06).
 //! It never gives up, asks anew for the name each time, and stops between any two steps when it is told to.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -148,13 +149,19 @@ async fn live(place: &Place, stream: TlsStream, address: String) -> LinkEnd {
     let handle = move |served| exchange::serve(Arc::clone(&exchanges), served);
     let closing = close_when_told(Arc::clone(&link));
     let serving = serving::serve(stream, place.id.lane, &place.point.tasks, server, handle, closing);
-    tokio::select! {
-        served = serving => match served {
+    let mut talking = pin!(control::converse(&link, call, violations));
+    let served = tokio::select! {
+        end = &mut talking => return end,
+        served = serving => served,
+    };
+    // Both end when the connection does, and last words say more than its end.
+    match timeout(limits::LAST_WORDS, talking).await {
+        Ok(end) if end.was_said() => end,
+        _ => match served {
             Ok(()) if place.retiring.is_cancelled() => LinkEnd::Drained,
             Ok(()) => LinkEnd::Closed,
             Err(broken) => LinkEnd::Broken(explain_broken(&broken, &described(place, &link.address))),
         },
-        end = control::converse(&link, call, violations) => end,
     }
 }
 
@@ -174,3 +181,6 @@ fn explain_broken(broken: &TunnelBroken, which: &str) -> String {
     }
     broken.to_string()
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,6 +44,11 @@ pub enum LinkEnd {
 }
 
 impl LinkEnd {
+    /// One of both ends meant it and said so.
+    pub fn was_said(&self) -> bool {
+        !matches!(self, LinkEnd::Closed | LinkEnd::Broken(_))
+    }
+
     /// What the gateway asked to wait before the next dial.
     pub fn retry_after(&self) -> Duration {
         match self {

@@ -1,0 +1,332 @@
+//! One place for a tunnel against a gateway that the test plays message by message, with a role behind it.
+
+use super::*;
+use std::net::Ipv4Addr;
+
+use bytes::Bytes;
+use cmg_core::configuration::{HostName, Overrides};
+use cmg_core::fields::Fields;
+use cmg_core::request_id::RequestId;
+use cmg_core::shutdown::{TaskHandle, Tasks};
+use cmg_core::site::{GatewayInstance, SiteConfiguration, SiteGateway};
+use cmg_core::tls::client_hello::ClientHello;
+use cmg_core::tls::configs;
+use cmg_core::tls::load::certified_key;
+use cmg_core::tunnel::calling::{self, Caller};
+use cmg_core::tunnel::control::{ConfigurationVerdict, Control, ControlEnd, Said, Saying};
+use cmg_core::tunnel::frame::Event;
+use cmg_core::tunnel::handshake::{GatewayHello, VERSIONS, Versions, new_boot_id};
+use cmg_core::tunnel::message::{ClientProof, GoodbyeReason, Lane, Refused, RefusedReason, RequestHead};
+use cmg_core::worker::Workers;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
+use rustls::pki_types::CertificateDer;
+use rustls::sign::CertifiedKey;
+use tokio::net::TcpListener;
+
+use crate::settings::ConnectionPointSettings;
+use crate::site::Site;
+
+/// A gateway's listener, and a connection point that is to dial it.
+struct Stage {
+    folder: tempfile::TempDir,
+    listener: TcpListener,
+    tls: Arc<rustls::ServerConfig>,
+    point: Arc<ConnectionPoint>,
+    place: Place,
+    _workers: Workers,
+}
+
+/// The gateway's end of a tunnel.
+struct GatewayEnd {
+    caller: Caller,
+    control: Control,
+    _connection: TaskHandle<()>,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+        let issue = |name: &str, names: Vec<SanType>| {
+            let (mut params, key) = (CertificateParams::default(), KeyPair::generate().unwrap());
+            params.subject_alt_names = names;
+            put(&folder, &format!("{name}.pem"), &params.signed_by(&key, &authority).unwrap().pem());
+            put(&folder, &format!("{name}.key"), &key.serialize_pem());
+        };
+        put(&folder, "ca.pem", &authority.pem());
+        issue("gateway", vec![SanType::DnsName("gw.test".try_into().unwrap())]);
+        issue("tunnel", vec![SanType::URI("cmg:PS1/cp-1/0123456789abcdef0123456789abcdef".try_into().unwrap())]);
+        put(
+            &folder,
+            "connection-point.toml",
+            "[connection_point]\nsite = \"PS1\"\nname = \"cp-1\"\nstate_directory = \"state\"\n[site]\nsource = \"x\"\n\
+             [tunnel]\nca = \"ca.pem\"\ncertificate = \"tunnel.pem\"\nkey = \"tunnel.key\"\n\
+             [roles_tls]\nroots = [\"ca.pem\"]\n",
+        );
+        let settings = ConnectionPointSettings::load(&folder.path().join("connection-point.toml"), Overrides::none());
+        let workers = Workers::start(1, "test").unwrap();
+        let point = ConnectionPoint::new(settings.unwrap(), workers.spawner()).unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let tls = configs::tunnel_listener(key(&folder, "gateway"), &[CertificateDer::from(authority.der().to_vec())]);
+        let place = place(&point, listener.local_addr().unwrap().port());
+        Self { folder, listener, tls: tls.unwrap(), point, place, _workers: workers }
+    }
+
+    /// Puts a site in force that publishes one endpoint for GET, of a role that is not there.
+    fn site(&self, version: u64) {
+        let text = format!(
+            "version = {version}\n[site]\ncode = \"PS1\"\n[client_trust]\nroots = [\"ca.pem\"]\n[[roles]]\nid = 8\n\
+             kind = \"custom\"\ninternal_url = \"https://127.0.0.1:1\"\n[[roles.custom]]\nname = \"open\"\n\
+             external_prefix = \"/open/\"\nmethods = [\"GET\"]\n"
+        );
+        let site = SiteConfiguration::parse(&text, Some(self.folder.path()), "site.toml");
+        let site = site.unwrap_or_else(|problems| panic!("{problems}"));
+        let tls = &self.point.settings.roles_tls;
+        self.point.apply(Site::new(site, &text, tls, &self.point.metrics, None).unwrap());
+    }
+
+    /// Lets the connection point dial, and accepts its tunnel up to both hellos.
+    async fn connected(&self, hello: &GatewayHello) -> GatewayEnd {
+        let (mut tcp, _) = self.listener.accept().await.unwrap();
+        let first = ClientHello::read(&mut tcp, Instant::now() + limits::TUNNEL_ESTABLISH).await.unwrap();
+        let stream = tls::accept(tcp, first, Arc::clone(&self.tls), FlushRule::AtOnce).await.unwrap();
+        let (caller, connection) = calling::open(stream, Lane::Interactive).await.unwrap();
+        let driven = async move {
+            let _ = connection.await;
+        };
+        let driven = self.point.background.spawn("gateway's connection", driven);
+        let mut control = Control::call(&caller, &Tasks::new(), hello).await.unwrap();
+        let theirs = control.hello().await.unwrap();
+        assert_eq!((theirs.lane, theirs.boot_id), (Lane::Interactive, self.point.boot_id));
+        GatewayEnd { caller, control, _connection: driven }
+    }
+
+    /// Keeps the place while the test plays the gateway.
+    async fn while_kept<T>(&self, play: impl Future<Output = T>) -> T {
+        tokio::select! {
+            played = play => played,
+            () = keep(self.place.clone()) => panic!("the place was given up"),
+        }
+    }
+}
+
+fn put(folder: &tempfile::TempDir, name: &str, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn key(folder: &tempfile::TempDir, name: &str) -> Arc<CertifiedKey> {
+    let path = |ending| folder.path().join(format!("{name}.{ending}"));
+    certified_key(&path("pem"), &path("key")).unwrap()
+}
+
+fn place(point: &Arc<ConnectionPoint>, port: u16) -> Place {
+    let instance =
+        GatewayInstance { name: "gw-1".into(), addresses: vec![HostPort { host: "127.0.0.1".into(), port }] };
+    let gateway = SiteGateway {
+        name: "gw".into(),
+        service_names: Vec::new(),
+        tunnel_name: HostName::parse("gw.test").unwrap(),
+        instances: vec![instance.clone()],
+    };
+    let retiring = point.tasks.child_token();
+    let instance = Arc::new(Instance::new(&gateway, &instance, retiring.clone()));
+    let id = PlaceId { lane: Lane::Interactive, number: 0 };
+    Place { point: Arc::clone(point), instance, id, worker: WorkerIndex(0), retiring }
+}
+
+fn hello() -> GatewayHello {
+    GatewayHello {
+        versions: VERSIONS,
+        program: "cmg-gateway 0.1.0".into(),
+        instance: "gw-1".into(),
+        boot_id: new_boot_id(),
+        workers: 1,
+        bulk_connections: 0,
+        lane: Lane::Interactive,
+        configuration_version: 0,
+        configuration_digest: Vec::new(),
+    }
+}
+
+fn request(method: &str, target: &str) -> RequestHead {
+    RequestHead {
+        method: Bytes::copy_from_slice(method.as_bytes()),
+        target: Bytes::copy_from_slice(target.as_bytes()),
+        fields: Fields::new(),
+        request_id: RequestId::random(),
+        role_id: 8,
+        deadline: None,
+        lane: Lane::Interactive,
+        content_length: None,
+        client_connection: 1,
+        proof: ClientProof::Certificate,
+        client_chain: Vec::new(),
+    }
+}
+
+impl GatewayEnd {
+    /// The next thing said that is no heartbeat.
+    async fn said(&mut self) -> Result<Said, ControlEnd> {
+        loop {
+            match self.control.next().await? {
+                Said::Heartbeat => {}
+                said => return Ok(said),
+            }
+        }
+    }
+
+    /// Takes the configuration that is published and puts it in force.
+    async fn apply(&mut self, wanted: u64) {
+        let Said::Configuration { version, publication } = self.said().await.unwrap() else {
+            panic!("no configuration")
+        };
+        assert_eq!(version, wanted);
+        let digest = cmg_core::tunnel::publication::digest(&publication).to_vec();
+        let verdict = ConfigurationVerdict {
+            version,
+            applied: true,
+            problems: Vec::new(),
+            version_in_force: version,
+            digest_in_force: digest,
+        };
+        self.control.say(Saying::Verdict(verdict)).await;
+    }
+
+    async fn refused(&self, head: RequestHead) -> Refused {
+        let mut calling = self.caller.start(head, Bytes::new(), Some(Fields::new())).unwrap();
+        match std::future::poll_fn(|cx| calling.poll_event(cx)).await.unwrap() {
+            Event::Refused(refused) => refused,
+            other => panic!("not refused but {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_gateway_lacks_is_published_and_changes_follow() {
+    let stage = Stage::new().await;
+    stage.site(3);
+    let play = async {
+        let mut gateway = stage.connected(&hello()).await;
+        gateway.apply(3).await;
+        stage.site(4);
+        gateway.apply(4).await;
+        let mut facts = stage.place.instance.facts();
+        facts.wait_for(|facts| facts.in_force.version == 4 && !facts.is_publishing).await.unwrap();
+        assert!(stage.point.readiness.is_ready());
+    };
+    stage.while_kept(play).await;
+}
+
+#[tokio::test]
+async fn a_violation_ends_the_tunnel_once_both_ends_have_agreed() {
+    let stage = Stage::new().await;
+    stage.site(3);
+    let play = async {
+        let mut gateway = stage.connected(&hello()).await;
+        gateway.apply(3).await;
+        let reached = gateway.refused(request("GET", "/open/x")).await;
+        assert_eq!((reached.reason, reached.not_started), (RefusedReason::RoleUnreachable, true));
+        assert!(!reached.detail.contains("127.0.0.1"), "{}", reached.detail);
+        assert_eq!(gateway.refused(request("GET", "/other")).await.reason, RefusedReason::NotMapped);
+        assert_eq!(gateway.refused(request("POST", "/open/x")).await.reason, RefusedReason::Refused);
+        // It may have been admitted under the configuration before: the tunnel lives.
+        assert_eq!(gateway.refused(request("GET", "/open/x")).await.reason, RefusedReason::RoleUnreachable);
+        tokio::time::pause();
+        tokio::time::advance(limits::AGREED + limits::DRAIN_NOTICE).await;
+        tokio::time::resume();
+        assert_eq!(gateway.refused(request("GET", "/open/../x")).await.reason, RefusedReason::Refused);
+        let Ok(Said::Goodbye(why)) = gateway.said().await else { panic!("no goodbye") };
+        assert!(why.contains("the target breaks the rules"), "{why}");
+        drop(gateway);
+        stage.connected(&hello()).await;
+    };
+    stage.while_kept(play).await;
+    assert_eq!(stage.point.metrics.violations.get(), 2);
+}
+
+#[tokio::test]
+async fn a_drain_is_told_first_and_ends_with_a_goodbye() {
+    let stage = Stage::new().await;
+    stage.site(3);
+    let play = async {
+        let mut gateway = stage.connected(&hello()).await;
+        gateway.apply(3).await;
+        stage.point.tasks.stop();
+        assert!(matches!(gateway.said().await, Ok(Said::Drain)));
+        // What was under way when the word arrived is served all the same.
+        assert_eq!(gateway.refused(request("GET", "/open/x")).await.reason, RefusedReason::RoleUnreachable);
+        assert!(matches!(gateway.said().await, Ok(Said::Goodbye(_))));
+    };
+    tokio::join!(play, keep(stage.place.clone()));
+    assert!(stage.place.instance.places().is_empty());
+    assert!(!stage.point.readiness.is_ready());
+}
+
+#[tokio::test]
+async fn an_incompatible_gateway_learns_which_side_to_update() {
+    let stage = Stage::new().await;
+    let play = async {
+        let newer = Versions { lowest: VERSIONS.highest + 1, highest: VERSIONS.highest + 2 };
+        let mut gateway = stage.connected(&GatewayHello { versions: newer, ..hello() }).await;
+        let Ok(Said::Goodbye(why)) = gateway.said().await else { panic!("no goodbye") };
+        assert!(why.ends_with("update the connection point"), "{why}");
+        drop(gateway);
+        stage.connected(&hello()).await;
+        let places = stage.place.instance.places();
+        assert_eq!(places[0].last_error.as_deref(), Some(why.as_str()));
+    };
+    stage.while_kept(play).await;
+}
+
+#[tokio::test]
+async fn what_the_gateway_says_last_is_kept_and_it_is_dialed_again() {
+    let stage = Stage::new().await;
+    let play = async {
+        let mut gateway = stage.connected(&hello()).await;
+        gateway.control.say(Saying::Goodbye(GoodbyeReason::NotAllowed, "cp-1 may not attach".into())).await;
+        drop(gateway);
+        let gateway = stage.connected(&hello()).await;
+        let places = stage.place.instance.places();
+        assert_eq!(places[0].last_error.as_deref(), Some("gateway said: cp-1 may not attach"));
+        drop(gateway);
+    };
+    stage.while_kept(play).await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_falls_silent_is_left() {
+    let stage = Stage::new().await;
+    let play = async {
+        let gateway = stage.connected(&hello()).await;
+        tokio::time::pause();
+        tokio::time::advance(limits::HEARTBEAT_SILENCE + limits::HEARTBEAT).await;
+        tokio::time::resume();
+        let again = stage.connected(&hello()).await;
+        let places = stage.place.instance.places();
+        assert_eq!(places[0].last_error.as_deref(), Some("nothing was heard from the gateway for too long"));
+        drop((gateway, again));
+    };
+    stage.while_kept(play).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_no_gateway_is_explained() {
+    let stage = Stage::new().await;
+    let play = async {
+        let (tcp, _) = stage.listener.accept().await.unwrap();
+        drop(tcp);
+        let mut tried = stage.place.instance.places();
+        while tried.first().is_none_or(|place| place.last_error.is_none()) {
+            tokio::task::yield_now().await;
+            tried = stage.place.instance.places();
+        }
+        let why = tried[0].last_error.clone().unwrap();
+        assert!(why.contains("gateway gw instance gw-1 at 127.0.0.1"), "{why}");
+    };
+    stage.while_kept(play).await;
+}
