@@ -55,8 +55,13 @@ impl Stack {
 
     /// Waits until the first gateway has no tunnel.
     pub async fn wait_for_no_tunnel(&self) -> Result<()> {
-        let none = |metrics: &Metrics| metrics.sum("cmg_tunnels", &[]) == 0.0;
-        self.gateway_admin()?.wait_for_metrics("that no tunnel is left", none).await.map(drop)
+        self.wait_for_tunnel_count(0).await
+    }
+
+    /// Waits until the first gateway has exactly so many tunnels.
+    pub async fn wait_for_tunnel_count(&self, count: usize) -> Result<()> {
+        let exactly = |metrics: &Metrics| metrics.sum("cmg_tunnels", &[]) == count as f64;
+        self.gateway_admin()?.wait_for_metrics(&format!("that {count} tunnels are left"), exactly).await.map(drop)
     }
 
     /// Waits until the first gateway says that it is not ready.
