@@ -124,3 +124,6 @@ fn chain(error: &reqwest::Error) -> String {
     }
     words
 }
+
+#[cfg(test)]
+mod tests;
