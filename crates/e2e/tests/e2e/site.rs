@@ -103,10 +103,10 @@ async fn a_lower_version_and_two_contents_under_one_are_refused() -> Result<()> 
     stack.publish(&extra("/extra/", 20)).await?;
     stack.wait_for_answer("/extra/x", 200).await?;
     stack.publish_as(1, "")?;
-    stack.connection_points[0].wait_for_line(&["site.toml", "version"]).await?;
+    let inside = &stack.connection_points[0];
+    inside.wait_for_line(&["site.toml", "version: 1 is lower than 2"]).await?;
     stack.publish_as(2, "")?;
-    let inside = stack.connection_point_admin()?;
-    until(async || Ok(inside.json("/status").await?["source"]["problems"].to_string().contains('2'))).await?;
+    inside.wait_for_line(&["site.toml", "two contents under version 2"]).await?;
     assert_eq!(ask(&stack, "GET", "/extra/x", &[]).await?.status, 200);
     // The old content under a higher number is the way back.
     stack.publish_as(3, "")?;
