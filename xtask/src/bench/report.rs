@@ -15,6 +15,9 @@ use super::rows::{Goal, Row};
 const BEGIN: &str = "<!-- bench: begin; written by `cargo xtask bench` -->";
 const END: &str = "<!-- bench: end -->";
 
+/// Others that use more than this disturb what is measured.
+pub const QUIET_PERCENT: f64 = 5.0;
+
 /// Everything about one run.
 #[derive(Serialize)]
 pub struct Run {
@@ -23,6 +26,8 @@ pub struct Run {
     pub machine: Machine,
     pub workers: usize,
     pub rounds: usize,
+    /// Of all processors, by others, just before the run.
+    pub busy_percent: f64,
     pub versions: BTreeMap<Name, String>,
     pub rows: Vec<Line>,
 }
@@ -147,15 +152,17 @@ impl Run {
         troubles
     }
 
-    /// True if every contestant has a figure in every row.
+    /// True if every row has its ratio of ours to nginx, and the third contestant was there.
     pub fn is_whole(&self) -> bool {
-        self.rows.len() == Row::ALL.len() && self.rows.iter().all(|line| line.figures.len() == 3)
+        let haproxy = self.rows.iter().any(|line| line.figures.contains_key(&Name::Haproxy));
+        let judged = |line: &Line| line.ratios_to_nginx.contains_key(&Name::Ours);
+        haproxy && self.rows.len() == Row::ALL.len() && self.rows.iter().all(judged)
     }
 
     fn heading(&self) -> String {
         let Machine { processor, processors, memory_gib, system } = &self.machine;
         let versions: Vec<&str> = self.versions.values().map(String::as_str).collect();
-        format!(
+        let mut text = format!(
             "Made on {} by `{}`: {} rounds, {} workers in each program, on {processors} x {processor}, {memory_gib} GiB, \
              {system}. {}.\nMedian (lowest to highest round); a ratio is the median of the rounds' own ratios.\n",
             self.date,
@@ -163,7 +170,13 @@ impl Run {
             self.rounds,
             self.workers,
             versions.join("; ")
-        )
+        );
+        if self.busy_percent > QUIET_PERCENT {
+            let busy = self.busy_percent;
+            let _ =
+                writeln!(text, "**The machine was busy**: others used {busy:.0} % of its processors before the run.");
+        }
+        text
     }
 
     pub fn text(&self) -> String {
@@ -227,6 +240,7 @@ mod tests {
             machine: Machine::this(),
             workers: 2,
             rounds: 1,
+            busy_percent: 50.0,
             versions: BTreeMap::new(),
             rows: vec![Line::new(row, RowResult { rounds, troubles })],
         }
@@ -237,6 +251,7 @@ mod tests {
         let table = run_with(Row::GetH1, 95.0, 100.0).table();
         assert!(table.contains("| 0.95x (0.95-0.95) "), "{table}");
         assert!(table.contains("0.90x **missed**"), "{table}");
+        assert!(run_with(Row::GetH1, 1.0, 1.0).text().contains("others used 50 %"));
         assert!(table.contains("void") && table.contains("apt-get install haproxy"), "{table}");
     }
 

@@ -112,6 +112,11 @@ impl Row {
         }
     }
 
+    /// What keeps the programs busy, so that a profile of it says something.
+    pub fn is_load(self) -> bool {
+        !matches!(self, Row::IdleBare | Row::IdleUsed | Row::Latency | Row::Stalled)
+    }
+
     /// Memory is measured on programs that were just started: an allocator that kept pages would hide what is needed.
     pub fn wants_fresh_processes(self) -> bool {
         matches!(self, Row::IdleBare | Row::IdleUsed)

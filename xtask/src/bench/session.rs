@@ -174,8 +174,8 @@ impl Session {
             return Ok(());
         }
         for contestant in contestants.iter().filter(|contestant| contestant.name == Name::Ours) {
-            for row in rows {
-                profile::print(*row, contestant, self.plan.scale, &self.ground.folder)?;
+            for row in rows.iter().filter(|row| row.is_load()) {
+                profile::print(*row, contestant, &self.ground.folder)?;
             }
         }
         Ok(())

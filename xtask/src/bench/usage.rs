@@ -57,6 +57,25 @@ fn stat(folder: &str) -> Result<Vec<String>> {
     Ok(rest.split(' ').map(str::to_owned).collect())
 }
 
+/// Percentage of all processors that is busy, watched for a second.
+pub fn busy_percent() -> Result<f64> {
+    let (busy_before, all_before) = machine_ticks()?;
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let (busy, all) = machine_ticks()?;
+    let passed = all.saturating_sub(all_before).max(1) as f64;
+    Ok(busy.saturating_sub(busy_before) as f64 / passed * 100.0)
+}
+
+/// Ticks that all processors have been busy, and ticks that have passed.
+fn machine_ticks() -> Result<(u64, u64)> {
+    let text = std::fs::read_to_string("/proc/stat")?;
+    let line = text.lines().next().context("/proc/stat is empty")?;
+    // user, nice, system, idle, iowait, irq, softirq, steal; what follows is part of user already.
+    let fields: Vec<u64> = line.split_whitespace().skip(1).take(8).filter_map(|field| field.parse().ok()).collect();
+    let all = fields.iter().sum::<u64>();
+    Ok((all - fields.iter().skip(3).take(2).sum::<u64>(), all))
+}
+
 /// Proportional set size in KiB: pages shared between processes are counted once.
 pub fn memory_kib(processes: &[u32]) -> Result<f64> {
     let mut sum = 0.0;
