@@ -74,7 +74,7 @@ pub fn run(fuzzer: &Fuzzer, target: &str, seconds: u64, steps: &Steps) -> Result
     Ok(Outcome { status, seconds: begin.elapsed().as_secs(), failure })
 }
 
-/// Reads `#4096	pulse  cov: 345 ft: 612 corp: 87/2345b lim: 43 exec/s: 2048 rss: 39Mb`.
+/// Reads `#4096 pulse  cov: 345 ft: 612 corp: 87/2345b lim: 43 exec/s: 2048 rss: 39Mb`.
 fn read_status(line: &str) -> Option<Status> {
     let mut words = line.strip_prefix('#')?.split_whitespace();
     let executions = words.next()?.parse().ok()?;

@@ -156,7 +156,7 @@ impl<D: Direction> Default for Reader<D> {
 }
 
 impl<D: Direction> Reader<D> {
-    /// Gives the reader its next bytes. Call it only after `next` has returned `None`.
+    /// Gives the reader its next bytes. Call it only after `next_event` has returned `None`.
     pub fn feed(&mut self, chunk: Bytes) {
         debug_assert!(self.chunk.is_empty(), "a chunk is read to its end first");
         self.chunk = chunk;
@@ -174,7 +174,7 @@ impl<D: Direction> Reader<D> {
     }
 
     /// The next event, or `None` when more bytes are needed.
-    pub fn next(&mut self) -> Result<Option<Event<D::Head>>, FrameError> {
+    pub fn next_event(&mut self) -> Result<Option<Event<D::Head>>, FrameError> {
         loop {
             if let Some(event) = self.step()? {
                 self.received = self.received.after(event.said())?;
@@ -325,7 +325,7 @@ pub fn fuzz_frames(stream: &[u8]) {
         let mut data = 0;
         let mut chunks = stream.chunks(size.max(1));
         loop {
-            while let Some(event) = reader.next()? {
+            while let Some(event) = reader.next_event()? {
                 if let Event::Data(bytes) = event {
                     data += bytes.len();
                 }

@@ -22,7 +22,7 @@ impl<D: Direction> Receiving<D> {
     /// The next event. After `End` or `Refused` only [`Receiving::poll_finished`] may follow.
     pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event<D::Head>, TunnelBroken>> {
         loop {
-            if let Some(event) = self.reader.next()? {
+            if let Some(event) = self.reader.next_event()? {
                 return Poll::Ready(Ok(event));
             }
             match ready!(self.poll_chunk(cx)?) {
@@ -42,7 +42,7 @@ impl<D: Direction> Receiving<D> {
     pub fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TunnelBroken>> {
         while let Some(chunk) = ready!(self.poll_chunk(cx)?) {
             self.reader.feed(chunk);
-            if self.reader.next()?.is_some() {
+            if self.reader.next_event()?.is_some() {
                 // The state machine has refused it already: nothing may follow the last event.
                 return Poll::Ready(Err(TunnelBroken::Closed));
             }

@@ -55,7 +55,7 @@ fn read<D: Direction>(stream: &[u8], sizes: &[usize]) -> Result<Vec<Event<D::Hea
     let mut events: Vec<Event<D::Head>> = Vec::new();
     let mut rest = stream;
     for size in sizes.iter().cycle() {
-        while let Some(event) = reader.next()? {
+        while let Some(event) = reader.next_event()? {
             match (events.last_mut(), event) {
                 (Some(Event::Data(before)), Event::Data(more)) => *before = [&before[..], &more[..]].concat().into(),
                 (_, event) => events.push(event),
@@ -153,11 +153,11 @@ fn what_is_not_allowed_is_named() {
 fn data_is_passed_on_before_its_message_is_complete_and_without_a_copy() {
     let mut reader = Reader::<Answers>::default();
     reader.feed(Bytes::from(bytes_of(vec![answer_piece(Some(answer()), Bytes::new(), None)])));
-    assert!(matches!(reader.next(), Ok(Some(Event::Head(_)))));
-    assert_eq!(reader.next(), Ok(None));
+    assert!(matches!(reader.next_event(), Ok(Some(Event::Head(_)))));
+    assert_eq!(reader.next_event(), Ok(None));
     let all = Bytes::from(bytes_of(vec![answer_piece(None, Bytes::from(vec![9; 1000]), None)]));
     reader.feed(all.slice(..100));
-    let Ok(Some(Event::Data(first))) = reader.next() else { panic!("the first part comes at once") };
+    let Ok(Some(Event::Data(first))) = reader.next_event() else { panic!("the first part comes at once") };
     assert_eq!(first.as_ptr(), all[8..].as_ptr(), "the same memory");
 }
 
