@@ -34,7 +34,7 @@ const fn shown_by(kind: RefusalKind) -> Shown {
         Kind::NoConnectionPoint | Kind::Overloaded | Kind::Draining | Kind::TunnelLost | Kind::EndedByDrain => {
             Shown::ByStopping
         }
-        // Nothing that a client or a role may send leads there; the gateway's own tests inject a panic.
+        // A caught panic: nothing that a client, a role or a connection point may send leads there.
         Kind::InternalError => Shown::NotFromOutside,
     }
 }
