@@ -29,6 +29,7 @@ use super::upload::{BodyMismatch, Upload};
 use super::{Patience, Role, RoleError, RoleRequest};
 use crate::fields::Fields;
 use crate::http1::AnswerHead;
+use crate::limits;
 
 pub struct RoleExchange {
     role: Arc<Role>,
@@ -143,7 +144,7 @@ impl RoleExchange {
                 Poll::Ready(Ok(end))
             }
             Poll::Ready(Err(unwhole)) => {
-                self.link = Link::Closed;
+                self.close();
                 let role = self.role.to_string();
                 Poll::Ready(Err(match unwhole {
                     Unwhole::BrokenOff(why) => RoleError::AnswerBroken { role, why },
@@ -169,7 +170,7 @@ impl RoleExchange {
     pub fn poll_late<T>(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, RoleError>> {
         let Link::Open(connection) = &mut self.link else { return Poll::Pending };
         ready!(connection.deadline.poll_passed(cx));
-        self.link = Link::Closed;
+        self.close();
         let (role, after) = (self.role.to_string(), self.waits);
         Poll::Ready(Err(match (&self.answer, self.upload.wants_more(), self.upload.is_written()) {
             (Answer::AwaitHead, false, true) => RoleError::AnswerTimeout { role, after },
@@ -198,8 +199,12 @@ impl RoleExchange {
 
     /// A byte moved: the wait begins anew.
     fn moved(&mut self) {
-        let waits_for_answer = matches!(self.answer, Answer::AwaitHead) && !self.upload.wants_more();
-        self.waits = if waits_for_answer { self.patience.answer } else { self.patience.idle };
+        self.waits = match self.answer {
+            Answer::AwaitHead if !self.upload.wants_more() => self.patience.answer,
+            // A role that has answered and takes nothing for a moment will not read on.
+            Answer::Done { .. } if !self.upload.is_written() => self.patience.idle.min(limits::LINGER),
+            Answer::AwaitHead | Answer::Body(_) | Answer::Done { .. } => self.patience.idle,
+        };
         if let Link::Open(connection) = &mut self.link {
             connection.deadline.set(self.waits);
         }
@@ -233,10 +238,20 @@ impl RoleExchange {
         self.link = Link::Connecting(Box::pin(connect(self.role.clone(), self.pool.counters.clone())));
     }
 
+    /// Ends the connection. A role that is still owed a part of the request gets a reset: behind bytes that it does
+    /// not read it would never see a plain end.
+    fn close(&mut self) {
+        if let Link::Open(connection) = std::mem::replace(&mut self.link, Link::Closed)
+            && self.upload.is_running()
+        {
+            connection.stream.reset_when_dropped();
+        }
+    }
+
     /// Both halves are over, or this connection cannot be used again. A role that answers early may read on.
     fn complete(&mut self) {
         if self.upload.is_running() {
-            return;
+            return self.moved();
         }
         let Link::Open(connection) = std::mem::replace(&mut self.link, Link::Closed) else { return };
         if let Answer::Done { keep: Some(keep) } = self.answer
@@ -244,5 +259,11 @@ impl RoleExchange {
         {
             self.pool.put(&self.role, connection, keep);
         }
+    }
+}
+
+impl Drop for RoleExchange {
+    fn drop(&mut self) {
+        self.close();
     }
 }

@@ -136,6 +136,12 @@ impl TlsStream {
         self.tls.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
+    /// The connection will end with a reset: what was not sent yet is given up, and the peer learns of it at once.
+    pub fn reset_when_dropped(&self) {
+        // An error means that it has ended already.
+        let _ = self.tcp.set_zero_linger();
+    }
+
     pub fn peer_address(&self) -> io::Result<SocketAddr> {
         self.tcp.peer_addr()
     }
