@@ -1,13 +1,19 @@
 //! Strict round robin, skipping, lanes and workers (SPEC G-15, T-04, S-10).
 
+mod passed_over;
+mod sites;
+
 use anyhow::{Context, Result, ensure};
 use cmg_client::Request;
+use cmg_core::limits;
 use cmg_e2e::admin::Admin;
+use cmg_e2e::raw_client::RawConnection;
 use cmg_e2e::stack::DISTRIBUTION_POINT;
 use cmg_e2e::{Stack, mp};
+use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::expect::{ask, echoed};
+use crate::expect::{ask, echoed, request};
 
 const WORKERS: usize = 2;
 
@@ -95,6 +101,32 @@ async fn lane(stack: &Stack, target: &str) -> Result<String> {
     echoed(&answer)?;
     let line = stack.connection_point_line(answer.field("x-cmg-request-id").context("no id")?).await?;
     Ok(line["lane"].as_str().unwrap_or_default().to_owned())
+}
+
+/// How many exchanges are active on the bulk lane.
+async fn active_in_bulk(stack: &Stack) -> Result<u64> {
+    let tunnels = tunnels(stack).await?;
+    let bulk = tunnels.iter().filter(|tunnel| tunnel["lane"] == "bulk");
+    Ok(bulk.filter_map(|tunnel| tunnel["active"].as_u64()).sum())
+}
+
+/// The tunnels in the gateway's status.
+async fn tunnels(stack: &Stack) -> Result<Vec<Value>> {
+    let status = stack.gateway_admin()?.json("/status").await?;
+    status["tunnels"].as_array().cloned().context("a status without tunnels")
+}
+
+#[tokio::test]
+async fn an_upload_that_is_declared_large_travels_on_the_bulk_lane() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    for (length, on_bulk) in [(limits::BULK_FROM - 1, 0), (limits::BULK_FROM, 1)] {
+        let mut connection = RawConnection::open(&stack.client()?).await?;
+        let declared = format!("Content-Length: {length}");
+        connection.write(request("POST", "/open/_/mirror", &[&declared]) + "a").await?;
+        assert_eq!(connection.head().await?.status, 200);
+        assert_eq!(active_in_bulk(&stack).await?, on_bulk, "{length} bytes");
+    }
+    stack.finish().await
 }
 
 #[tokio::test]

@@ -1,0 +1,56 @@
+//! Tunnels that are cut and gateways that come back: what was under way is told, what comes next is served.
+
+use anyhow::Result;
+use cmg_core::refusal::RefusalKind;
+use cmg_e2e::raw_client::RawConnection;
+use cmg_e2e::{Stack, mp};
+
+use super::Tunnels;
+use crate::expect::{ask, echoed, refused, request};
+
+#[tokio::test]
+async fn a_cut_tunnel_ends_what_is_under_way_and_is_dialled_again() -> Result<()> {
+    let stack = Stack::builder().faulty_tunnels().start().await?;
+    stack.wait_for_tunnels(3).await?;
+    let mut waiting = RawConnection::open(&stack.client()?).await?;
+    waiting.write(request("POST", &mp("CCM_System/_/never?read=no"), &["Content-Length: 0"])).await?;
+    stack.wait_at_role("never", "begun", 1).await?;
+    let mut begun = RawConnection::open(&stack.client()?).await?;
+    begun.write(request("GET", &mp("SMS_MP/_/slow?hold=cut"), &[])).await?;
+    assert_eq!(begun.head().await?.status, 200);
+    let dialled = stack.tunnel_proxies[0].connections();
+    stack.tunnel_proxies[0].cut_once();
+    refused(&stack, &waiting.answer("POST").await?, RefusalKind::TunnelLost).await?;
+    assert!(begun.take(1_000_000).await.is_err(), "an answer that had begun is cut");
+    stack.wait_at_role("_", "cut", 2).await?;
+    drop((waiting, begun));
+    stack.wait_ready().await?;
+    echoed(&ask(&stack, "GET", &mp("SMS_MP/after"), &[]).await?)?;
+    stack.wait_for_tunnels(3).await?;
+    assert!(stack.tunnel_proxies[0].connections() >= dialled + 3);
+    stack.finish().await
+}
+
+/// Reset on all tunnels again and again: everything comes back each time.
+#[tokio::test]
+async fn tunnels_that_are_cut_ten_times_come_back() -> Result<()> {
+    let stack = Stack::builder().faulty_tunnels().start().await?;
+    for cut in 0..10 {
+        Tunnels::of(&stack, 1).await?;
+        stack.tunnel_proxies[0].cut_once();
+        stack.wait_for_answer(&mp(&format!("SMS_MP/after-{cut}")), 200).await?;
+    }
+    stack.wait_ready().await?;
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_killed_is_found_again_on_its_port() -> Result<()> {
+    let mut stack = Stack::builder().connection_points(2).start().await?;
+    echoed(&ask(&stack, "GET", &mp("SMS_MP/before"), &[]).await?)?;
+    stack.restart_gateway(0).await?;
+    stack.wait_for_tunnels(6).await?;
+    stack.wait_ready().await?;
+    echoed(&ask(&stack, "GET", &mp("SMS_MP/after"), &[]).await?)?;
+    stack.finish().await
+}
