@@ -5,9 +5,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
-use cmg_connection_point::program::StartError;
 use cmg_connection_point::settings::{ConnectionPointSettings, ENVIRONMENT};
-use cmg_connection_point::{commands, program};
+use cmg_connection_point::{commands, program, program::StartError};
 use cmg_core::build_info::BUILD;
 use cmg_core::configuration::Overrides;
 use cmg_core::logs::Logs;
@@ -53,8 +52,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run(settings: ConnectionPointSettings) -> Result<ExitCode, StartError> {
-    let logs = Arc::new(Logs::start(&settings.log).map_err(|error| StartError::Process(error.to_string()))?);
-    let mut signals = Signals::install().map_err(|error| StartError::Process(error.to_string()))?;
+    let logs = Arc::new(Logs::start(&settings.log).map_err(StartError::process)?);
+    let mut signals = Signals::install().map_err(StartError::process)?;
     let mut running = program::start(settings, &logs).await?;
     running.until_stopped(&mut signals).await;
     Ok(running.drain(&mut signals).await.exit_code().into())

@@ -27,12 +27,19 @@ pub enum StartError {
     Workers(io::Error),
     #[error("tunnel.ca or tunnel.certificate: {0}")]
     Tls(#[from] ConfigFault),
-    #[error("signals or log: {0}")]
+    #[error("{0}")]
     Process(String),
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]
     Admin(#[from] AdminError),
+}
+
+impl StartError {
+    /// Of the log or the signals.
+    pub fn process(error: impl std::fmt::Display) -> Self {
+        Self::Process(error.to_string())
+    }
 }
 
 /// A connection point that runs.
