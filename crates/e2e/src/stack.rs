@@ -96,7 +96,12 @@ impl Stack {
             true => format!("https://localhost:{}/site.toml", self.site_role.listener("site")?.port()),
             false => self.folder().join(files::SITE_FILE).display().to_string(),
         };
-        self.starter.connection_point(&self.pki, name, shown, &source).await
+        self.connection_point_reading(name, shown, &source).await
+    }
+
+    /// The same with a source of its own: a path or a URL.
+    pub async fn connection_point_reading(&self, name: &str, shown: &Identity, source: &str) -> Result<Program> {
+        self.starter.connection_point(&self.pki, name, shown, source).await
     }
 
     /// Writes the site's configuration with more roles than before, in a higher version.

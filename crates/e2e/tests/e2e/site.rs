@@ -1,5 +1,7 @@
 //! Site configurations on their way: pushed, versioned, atomic, kept; the inside stays inside (SPEC S-01 to S-06).
 
+mod versions;
+
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::process::Command;
