@@ -20,6 +20,5 @@ pub use record::{KnownKey, Reading, Setting};
 pub use table::Table;
 pub use value::{ByteSize, Fault, HostName, HostPort, Secret, Value, by_name, list_names};
 
-
 #[cfg(test)]
 mod tests;

@@ -8,19 +8,19 @@ pub mod limits;
 pub mod refusal;
 pub mod request_id;
 pub mod request_target;
-pub mod site;
 pub mod routes;
-pub mod url_mapping;
+pub mod site;
 pub mod tls;
 pub mod tunnel;
+pub mod url_mapping;
 
 pub mod dial;
 pub mod site_role;
 
 pub mod worker;
 
+pub mod admin;
 pub mod build_info;
 pub mod logs;
 pub mod metrics;
-pub mod admin;
 pub mod shutdown;

@@ -14,9 +14,9 @@ pub mod load;
 pub mod role_certificates;
 pub mod service_certificates;
 mod stock;
+pub mod stream;
 #[cfg(test)]
 mod test_pki;
-pub mod stream;
 
 use std::sync::{Arc, LazyLock};
 

@@ -33,7 +33,10 @@ fn in_words(value: &str) -> String {
     }
     if let Some(seconds) = value.strip_prefix("Duration::from_secs(") {
         let seconds = product(seconds.trim_end_matches(')')).unwrap();
-        return match [(86_400, "d"), (3600, "h"), (60, "min")].into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit)) {
+        return match [(86_400, "d"), (3600, "h"), (60, "min")]
+            .into_iter()
+            .find(|(unit, _)| seconds.is_multiple_of(*unit))
+        {
             Some((unit, name)) => format!("{} {name}", seconds / unit),
             None => format!("{seconds} s"),
         };
