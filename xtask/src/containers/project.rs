@@ -164,11 +164,13 @@ impl Project {
     /// The ends of all logs, for a message.
     pub fn last_words(&self) -> String {
         let tail = |service| {
-            let output = docker(&["logs", "--tail", SHOWN_LINES, &self.container(service)]).output();
-            let text = output.map(|output| [output.stdout, output.stderr].concat()).unwrap_or_default();
-            format!("\n--- end of the log of {service}:\n{}", String::from_utf8_lossy(&text))
+            let output = docker(&["logs", "--tail", SHOWN_LINES, &self.container(service)]).output().ok();
+            // One that was never made has nothing to say.
+            let output = output.filter(|output| output.status.success())?;
+            let text = [output.stdout, output.stderr].concat();
+            Some(format!("\n--- end of the log of {service}:\n{}---", String::from_utf8_lossy(&text)))
         };
-        self.services().map(tail).collect::<String>() + "---"
+        self.services().filter_map(tail).collect()
     }
 
     /// How to go on by hand with what is kept.
@@ -179,6 +181,8 @@ impl Project {
         let compose = root::work_tree().join("deploy/docker-compose.yml");
         let command = format!("docker-compose -p {} --env-file {} -f {}", self.name, file.display(), compose.display());
         println!("  {command} ps\n  {command} logs --follow\n  {command} down --volumes");
+        let images = PROGRAMS.map(|program| images::image(program, &self.name)).join(" ");
+        println!("  docker image rm {images}\n  rm -r {}", self.folder.display());
         Ok(())
     }
 
