@@ -19,6 +19,7 @@ pub struct PointMetrics {
     pub dials_failed: Counter,
     pub violations: Counter,
     pub site_version: Gauge,
+    pub site_digest: Gauge,
     pub site_reads: Counter,
     pub site_reads_failed: Counter,
     refused: Vec<Counter>,
@@ -68,6 +69,10 @@ impl PointMetrics {
             violations: registry
                 .counter("cmg_gateway_violations_total", "Requests of a gateway that this site does not allow."),
             site_version: registry.gauge("cmg_site_configuration_version", "Version in force; 0: none."),
+            site_digest: registry.gauge(
+                "cmg_site_configuration_digest",
+                "First 48 bits of the digest of what is published; 0: none.",
+            ),
             site_reads: registry.counter("cmg_site_reads_total", "Looks at the source of the site configuration."),
             site_reads_failed: registry
                 .counter("cmg_site_reads_failed_total", "Of them those that brought nothing usable."),

@@ -12,6 +12,7 @@ use cmg_core::shutdown::Tasks;
 use cmg_core::site_role::RolePool;
 use cmg_core::tls::configs::{self, ConfigFault};
 use cmg_core::tunnel::handshake::{BOOT_ID, new_boot_id};
+use cmg_core::tunnel::publication::digest_number;
 use cmg_core::worker::{Spawner, WorkerIndex};
 use rustls::ClientConfig;
 use tokio::sync::watch;
@@ -85,6 +86,7 @@ impl ConnectionPoint {
     /// Puts a site configuration in force, whole.
     pub fn apply(&self, site: Site) {
         self.metrics.site_version.set(i64::try_from(site.version).unwrap_or(i64::MAX));
+        self.metrics.site_digest.set(digest_number(&site.digest));
         self.site.store(Some(Arc::new(site)));
         self.readiness.clear(NO_CONFIGURATION);
         self.site_changes.send_replace(());

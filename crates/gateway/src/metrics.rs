@@ -21,6 +21,8 @@ pub struct GatewayMetrics {
     pub accept_errors: Counter,
     pub tunnels: Gauge,
     pub certificate_expiry: GaugeFamily<1>,
+    pub site_version: GaugeFamily<1>,
+    pub site_digest: GaugeFamily<1>,
     pub configurations_applied: Counter,
     pub configurations_refused: Counter,
     handshake_faults: CounterFamily<1>,
@@ -66,6 +68,16 @@ impl GatewayMetrics {
                 "cmg_certificate_expiry_timestamp_seconds",
                 "When a certificate of this gateway expires, in seconds since 1970.",
                 ["certificate"],
+            ),
+            site_version: registry.gauges(
+                "cmg_site_configuration_version",
+                "Version of a site's configuration in force; 0: none.",
+                ["site"],
+            ),
+            site_digest: registry.gauges(
+                "cmg_site_configuration_digest",
+                "First 48 bits of the digest of what a site publishes; 0: none.",
+                ["site"],
             ),
             configurations_applied: registry
                 .counter("cmg_site_configurations_applied_total", "Site configurations that came into force."),

@@ -15,6 +15,7 @@ use cmg_core::tls::chain::ChainFault;
 use cmg_core::tls::client_verifier::Unauthenticated;
 use cmg_core::tls::configs::{self, ConfigFault};
 use cmg_core::tls::service_certificates::ServiceCertificates;
+use cmg_core::tunnel::publication::digest_number;
 use cmg_core::worker::{WorkerIndex, Workers};
 use rustls::ServerConfig;
 use serde_json::json;
@@ -98,12 +99,27 @@ fn build(settings: GatewaySettings, workers: &Workers, keeper_tasks: &Tasks) -> 
         settings.sites.clone(),
         Arc::clone(&published),
         move |verdict| if verdict.applied { applied.increment() } else { refused.increment() },
+        tell_in_force(&metrics, &settings),
         keeper_tasks,
     )?;
     let client_tls = client_tls(&settings, &published)?;
     let tunnel_tls = tunnel_tls(&settings)?;
     let spawner = workers.spawner();
     Ok(Instance::new(Parts { settings, metrics, keeper, published, spawner, client_tls, tunnel_tls }))
+}
+
+/// Keeps the metrics of what is in force, for every site that this gateway knows.
+fn tell_in_force(metrics: &GatewayMetrics, settings: &GatewaySettings) -> impl Fn(&Published) + Send + use<> {
+    let gauges = |code: &str| (metrics.site_version.with([code]), metrics.site_digest.with([code]));
+    let sites = settings.sites.iter().map(|site| (site.site.as_str().to_owned(), gauges(site.site.as_str())));
+    let sites: Vec<_> = sites.collect();
+    move |published| {
+        for (code, (version, digest)) in &sites {
+            let site = published.site(code);
+            version.set(site.map_or(0, |site| i64::try_from(site.version).unwrap_or(i64::MAX)));
+            digest.set(site.map_or(0, |site| digest_number(&site.digest)));
+        }
+    }
 }
 
 /// What tunnels are accepted with.

@@ -39,10 +39,11 @@ impl SiteKeeper {
         permissions: Vec<SitePermissions>,
         published: Arc<ArcSwap<Published>>,
         on_verdict: impl Fn(&ConfigurationVerdict) + Send + 'static,
+        on_change: impl Fn(&Published) + Send + 'static,
         tasks: &Tasks,
     ) -> Result<Self, StoreError> {
         let store = Store::open(state_directory)?;
-        let mut keeping = Keeping { store, permissions, published };
+        let mut keeping = Keeping { store, permissions, published, on_change: Box::new(on_change) };
         keeping.restore()?;
         let (orders, mut queue) = mpsc::channel(limits::CONFIGURATION_QUEUE);
         let run = async move {
@@ -97,6 +98,7 @@ struct Keeping {
     store: Store,
     permissions: Vec<SitePermissions>,
     published: Arc<ArcSwap<Published>>,
+    on_change: Box<dyn Fn(&Published) + Send>,
 }
 
 impl Keeping {
@@ -117,8 +119,15 @@ impl Keeping {
                 }
             }
         }
-        self.published.store(Arc::new(Published::new(sites)));
+        self.publish(sites);
         Ok(())
+    }
+
+    /// From here on these sites are in force.
+    fn publish(&self, sites: impl IntoIterator<Item = Arc<SiteInForce>>) {
+        let published = Arc::new(Published::new(sites));
+        (self.on_change)(&published);
+        self.published.store(published);
     }
 
     fn apply(&mut self, site: &str, version: u64, publication: Bytes) -> ConfigurationVerdict {
@@ -149,8 +158,7 @@ impl Keeping {
         let next = self.judge(site, version, &publication, &others)?;
         let stored = self.store.write(site, version, publication);
         stored.map_err(|error| vec![format!("the gateway could not keep it: {error}")])?;
-        let sites = others.into_iter().chain([Arc::new(next)]);
-        self.published.store(Arc::new(Published::new(sites)));
+        self.publish(others.into_iter().chain([Arc::new(next)]));
         Ok(())
     }
 
@@ -159,7 +167,7 @@ impl Keeping {
             return Err(format!("no configuration of site {site} is in force here"));
         }
         self.store.remove(site).map_err(|error| error.to_string())?;
-        self.published.store(Arc::new(Published::new(self.others(site))));
+        self.publish(self.others(site));
         tracing::warn!(site, "the stored site configuration was forgotten");
         Ok(())
     }

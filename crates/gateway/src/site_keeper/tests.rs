@@ -63,7 +63,7 @@ impl Gateway {
 
 fn start(state: &Path, permissions: Vec<SitePermissions>) -> (SiteKeeper, Arc<ArcSwap<Published>>) {
     let published = Arc::new(ArcSwap::from_pointee(Published::default()));
-    let keeper = SiteKeeper::start(state, permissions, Arc::clone(&published), |_| {}, &Tasks::new()).unwrap();
+    let keeper = SiteKeeper::start(state, permissions, Arc::clone(&published), |_| {}, |_| {}, &Tasks::new()).unwrap();
     (keeper, published)
 }
 

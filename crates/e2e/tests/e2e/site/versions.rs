@@ -4,6 +4,7 @@
 use std::fs;
 
 use anyhow::{Context, Result};
+use cmg_e2e::admin::Admin;
 use cmg_e2e::program::Program;
 use cmg_e2e::stack::{SITE, connection_point};
 use cmg_e2e::{Stack, mp, until};
@@ -32,6 +33,13 @@ async fn both_ends(stack: &Stack) -> Result<[Value; 3]> {
     Ok([told, ours, theirs].map(|[version, digest]| Value::Array(vec![version.clone(), digest.clone()])))
 }
 
+/// Version and digest as the metrics tell them.
+async fn in_metrics(admin: Admin) -> Result<(f64, f64)> {
+    let metrics = admin.metrics().await?;
+    let sum = |what: &str| metrics.sum(&format!("cmg_site_configuration_{what}"), &[]);
+    Ok((sum("version"), sum("digest")))
+}
+
 #[tokio::test]
 async fn version_and_digest_are_the_same_on_both_ends() -> Result<()> {
     let mut stack = Stack::builder().start().await?;
@@ -45,6 +53,10 @@ async fn version_and_digest_are_the_same_on_both_ends() -> Result<()> {
         assert_eq!(outside[0], version);
         assert!(outside[1].as_str().is_some_and(|digest| digest.len() == 64), "{outside}");
         assert_eq!((&ours, &theirs), (&outside, &outside));
+        let gateway = in_metrics(stack.gateway_admin()?).await?;
+        let point = in_metrics(stack.connection_point_admin()?).await?;
+        assert_eq!((gateway.0, gateway), (f64::from(version), point));
+        assert!(gateway.1 > 0.0, "no digest");
     }
     stack.finish().await
 }
