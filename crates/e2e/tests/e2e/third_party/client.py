@@ -1,7 +1,11 @@
-"""A client in Python's requests: a device with a certificate that reads, writes and resumes."""
+"""A client in Python's requests: a device with a certificate that reads, writes and resumes. And one in its
+http.client, which sends targets as they are."""
 
 import hashlib
+import http.client
+import json
 import socket
+import ssl
 import sys
 
 import requests
@@ -53,5 +57,16 @@ device.close()
 stranger = device.get(origin + get)
 code = "CMGService_ClientCertificateRequired"
 check((stranger.status_code, stranger.reason, stranger.json()["code"]) == (403, code, code), "no certificate")
+
+context = ssl.create_default_context(cafile=authority)
+context.load_cert_chain(certificate, key)
+plain = http.client.HTTPSConnection(service, int(port), context=context)
+published = get.rsplit("/", 2)[0]
+for target in ["/CCM_Incoming/{4F2C51B7-0C2D}", "/CCM_Client/sccm?/file", "/SMS_MP/.sms_aut?MPLIST2&PS1", "/SMS_MP/a%7Eb"]:
+    plain.putrequest("GET", published + target, skip_host=True, skip_accept_encoding=True)
+    plain.putheader("Host", service)
+    plain.endheaders()
+    seen = json.load(plain.getresponse())
+    check(seen["target"] == target, f"the target {target} as it is, not {seen['target']}")
 
 print(f"{checks} checks passed")

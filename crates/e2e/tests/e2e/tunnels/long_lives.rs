@@ -66,8 +66,11 @@ async fn forty_thousand_answers_with_a_length_and_posts() -> Result<()> {
                 let get = Request::get(&mp("SMS_MP/_/huge?bytes=1000"));
                 let post = Request::new("POST", &mp("CCM_System/_/huge?bytes=1000"))
                     .body(RequestBody::whole(vec![b'p'; 2_000]));
-                let answer =
-                    connection.send(if request / CLIENTS % 2 == 0 { get } else { post }).await?.whole().await?;
+                let answer = connection
+                    .send(if (request / CLIENTS).is_multiple_of(2) { get } else { post })
+                    .await?
+                    .whole()
+                    .await?;
                 anyhow::ensure!((answer.status, answer.body.len()) == (200, 1000), "{answer:?}");
             }
             anyhow::Ok(())
