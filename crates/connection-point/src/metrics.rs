@@ -69,10 +69,8 @@ impl PointMetrics {
             violations: registry
                 .counter("cmg_gateway_violations_total", "Requests of a gateway that this site does not allow."),
             site_version: registry.gauge("cmg_site_configuration_version", "Version in force; 0: none."),
-            site_digest: registry.gauge(
-                "cmg_site_configuration_digest",
-                "First 48 bits of the digest of what is published; 0: none.",
-            ),
+            site_digest: registry
+                .gauge("cmg_site_configuration_digest", "First 48 bits of the digest of what is published; 0: none."),
             site_reads: registry.counter("cmg_site_reads_total", "Looks at the source of the site configuration."),
             site_reads_failed: registry
                 .counter("cmg_site_reads_failed_total", "Of them those that brought nothing usable."),
