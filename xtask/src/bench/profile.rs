@@ -69,13 +69,16 @@ fn share_and_symbol(line: &str) -> Option<(f64, &str)> {
     Some((share.parse().ok()?, symbol.trim()))
 }
 
+/// What the symbols of aws-lc have in their names; much of it is assembly without a prefix.
+const CIPHERS: [&str; 5] = ["aws_lc", "ecp_nistz256", "curve25519", "x25519", "sha256_block"];
+
 /// Whose code a symbol is: the kernel, the crate, or for our own the module.
 fn owner(symbol: &str) -> String {
     let Some(name) = symbol.strip_prefix("[.] ") else { return "kernel".to_owned() };
     if name.starts_with("_rjem") {
         return "allocator".to_owned();
     }
-    if name.starts_with("aws_lc_0") || name.starts_with("aws_lc_rs") || name.contains("<aws_lc_rs") {
+    if CIPHERS.iter().any(|part| name.contains(part)) {
         return "ciphers".to_owned();
     }
     let path = name.trim_start_matches(['<', '&', '_']);
@@ -104,6 +107,7 @@ mod tests {
             ("[k] tcp_ack", "kernel"),
             ("[.] _rjem_malloc", "allocator"),
             ("[.] aws_lc_0_47_0_aes_gcm_encrypt_avx512", "ciphers"),
+            ("[.] __ecp_nistz256_mul_montx", "ciphers"),
             ("[.] h2::frame::headers::HeaderBlock::into_encoding", "h2"),
             ("[.] <h2::share::RecvStream as core::ops::drop::Drop>::drop", "h2"),
             ("[.] <cmg_core::logs::line::Escaping as core::fmt::Write>::write_str", "cmg_core::logs"),
