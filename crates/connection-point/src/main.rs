@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use cmg_connection_point::settings::{ConnectionPointSettings, ENVIRONMENT};
 use cmg_connection_point::{commands, program, program::StartError};
 use cmg_core::build_info::BUILD;
-use cmg_core::configuration::Overrides;
+use cmg_core::configuration::{Overrides, key_and_value};
 use cmg_core::logs::Logs;
 use cmg_core::shutdown::Signals;
 
@@ -22,6 +22,9 @@ struct Arguments {
     /// The connection point's file.
     #[arg(long, short, global = true, default_value = "/etc/cmg/connection-point.toml")]
     config: PathBuf,
+    /// Set a key, above the environment and the file; may be given more than once.
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    set: Vec<(String, String)>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -43,7 +46,8 @@ async fn main() -> ExitCode {
     // Fails only when a provider is installed already, which is then this one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let arguments = Arguments::parse();
-    let settings = ConnectionPointSettings::load(&arguments.config, Overrides::from_environment(ENVIRONMENT));
+    let settings =
+        ConnectionPointSettings::load(&arguments.config, Overrides::from_environment(ENVIRONMENT).sets(&arguments.set));
     match (settings, arguments.command.unwrap_or(Command::Run)) {
         (Err(problems), _) => commands::report(&problems),
         (Ok(settings), Command::Run) => run(settings).await.unwrap_or_else(|error| commands::failed(&error)),

@@ -14,7 +14,7 @@ mod tree;
 mod value;
 
 pub use document::Document;
-pub use origin::{Override, Overrides};
+pub use origin::{Override, Overrides, key_and_value};
 pub use problem::{Place, Problem, ProblemKind, Problems};
 pub use record::{KnownKey, Reading, Setting};
 pub use table::Table;

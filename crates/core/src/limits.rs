@@ -188,6 +188,9 @@ pub const EXPIRY_CHECK: Duration = Duration::from_secs(24 * 60 * 60);
 /// Between looks at whether this instance is ready: soon enough for whoever waits, and next to free.
 pub const READINESS_CHECK: Duration = Duration::from_millis(100);
 
+/// Between looks at whether the last exchange of a leaving tunnel has ended.
+pub const IDLE_LOOK: Duration = Duration::from_millis(20);
+
 // ---- stopping
 
 /// Between readyz 503 and the end of accepting.

@@ -82,13 +82,14 @@ fn start(socket: TcpStream, address: SocketAddr, port: Port, worker: &Arc<Worker
 async fn serve_connection(mut socket: TcpStream, address: SocketAddr, port: Port, worker: Arc<Worker>) {
     let deadline = Instant::now() + limits::ESTABLISH;
     let instance = &worker.instance;
-    let Some(permit) = instance.admit_handshake() else {
-        instance.metrics.connections_refused.increment();
-        return;
-    };
     let hello = match ClientHello::read(&mut socket, deadline).await {
         Ok(hello) => hello,
         Err(fault) => return hello_failed(&worker, address, &fault),
+    };
+    // Only what costs the processor is paced; whoever is silent holds no place. A burst waits its turn.
+    let Ok(permit) = timeout_at(deadline, instance.admit_handshake()).await else {
+        instance.metrics.connections_refused.increment();
+        return;
     };
     if hello.offers(TUNNEL_ALPN) {
         return tunnel_link::accept_tunnel(socket, hello, address, deadline, instance).await;

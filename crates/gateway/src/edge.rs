@@ -81,6 +81,9 @@ pub trait Edge: Send {
     /// Tells a client that waits for it to send its body.
     fn send_continue(&mut self) -> Result<(), ClientGone>;
 
+    /// Whether the head of an answer has been given out: another one must not follow.
+    fn has_answered(&self) -> bool;
+
     /// Begins the answer.
     fn send_head(&mut self, answer: ClientAnswer) -> Result<(), ClientGone>;
 

@@ -79,11 +79,6 @@ impl<'a> ExchangeRecord<'a> {
         self.at_role = Some(Duration::from_micros(answer.role_micros.into()));
     }
 
-    /// Whether the client has been given the head of a role's answer.
-    pub fn answer_has_begun(&self) -> bool {
-        self.to_head.is_some()
-    }
-
     /// We answer ourselves.
     pub fn answered(&mut self, status: u16) {
         self.status = status;

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use cmg_core::fields::{Field, Fields};
-use cmg_core::http1::BodyLength;
+use cmg_core::http1::{BodyLength, valid_field, valid_host, valid_method};
 use cmg_core::limits;
 use cmg_core::refusal::{Refusal, RefusalKind};
 use h2::server::{Builder, SendResponse};
@@ -39,6 +39,12 @@ pub fn client_request(request: &Request<RecvStream>) -> Result<ClientRequest, Re
     if fields.len() > limits::HEAD_FIELDS {
         return Err(Refusal::new(RefusalKind::HeaderTooLarge, "the head has too many fields"));
     }
+    if fields.iter().any(|field| !valid_field(&field.name, &field.value)) {
+        return Err(bad("a field value holds a control byte, or begins or ends with a blank; remove it"));
+    }
+    if !valid_method(request.method().as_str().as_bytes()) {
+        return Err(bad("the method is not a token of at most 32 bytes"));
+    }
     let authority = uri.authority().map(|authority| Bytes::copy_from_slice(authority.as_str().as_bytes()));
     let hosts: Vec<&Bytes> = fields.all("host").collect();
     let host = match (authority, hosts.as_slice()) {
@@ -50,6 +56,9 @@ pub fn client_request(request: &Request<RecvStream>) -> Result<ClientRequest, Re
         (None, []) => None,
         (_, [_, _, ..]) => return Err(bad("more than one Host")),
     };
+    if host.as_ref().is_some_and(|host| !valid_host(host)) {
+        return Err(bad(":authority or Host is not one host name or address with an optional port; write only that"));
+    }
     Ok(ClientRequest {
         method: Bytes::copy_from_slice(request.method().as_str().as_bytes()),
         target,
@@ -155,6 +164,10 @@ impl Edge for Http2Exchange {
         self.respond.send_informational(interim).map_err(|_| ClientGone)
     }
 
+    fn has_answered(&self) -> bool {
+        self.stream.is_some()
+    }
+
     fn send_head(&mut self, answer: ClientAnswer) -> Result<(), ClientGone> {
         let mut response = Response::new(());
         *response.status_mut() = http::StatusCode::from_u16(answer.status).map_err(|_| ClientGone)?;
@@ -176,7 +189,8 @@ impl Edge for Http2Exchange {
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientGone>> {
         let Some(stream) = &mut self.stream else { return Poll::Ready(Err(ClientGone)) };
         while !self.answer_ended && stream.capacity() == 0 {
-            stream.reserve_capacity(limits::TUNNEL_CHUNK);
+            // Not more: what one stream reserves of the connection's window no other can use.
+            stream.reserve_capacity(1);
             match ready!(stream.poll_capacity(cx)) {
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => return Poll::Ready(Err(ClientGone)),

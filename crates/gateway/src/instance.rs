@@ -123,9 +123,9 @@ impl Instance {
         Arc::clone(&self.connections).try_acquire_owned().ok()
     }
 
-    /// A place for a handshake; `None` when too many are under way.
-    pub fn admit_handshake(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.handshakes).try_acquire_owned().ok()
+    /// A place for a handshake, as soon as there is one. Nobody closes the semaphore.
+    pub async fn admit_handshake(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.handshakes).acquire_owned().await.ok()
     }
 
     pub fn next_connection_number(&self) -> u64 {

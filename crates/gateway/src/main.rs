@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use cmg_core::build_info::BUILD;
-use cmg_core::configuration::Overrides;
+use cmg_core::configuration::{Overrides, key_and_value};
 use cmg_core::logs::Logs;
 use cmg_core::shutdown::Signals;
 use cmg_gateway::settings::{ENVIRONMENT, GatewaySettings};
@@ -22,6 +22,9 @@ struct Arguments {
     /// The gateway's file.
     #[arg(long, short, global = true, default_value = "/etc/cmg/gateway.toml")]
     config: PathBuf,
+    /// Set a key, above the environment and the file; may be given more than once.
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    set: Vec<(String, String)>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -55,25 +58,26 @@ async fn main() -> ExitCode {
     // Fails only when a provider is installed already, which is then this one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let arguments = Arguments::parse();
-    let settings = match GatewaySettings::load(&arguments.config, Overrides::from_environment(ENVIRONMENT)) {
+    let overrides = Overrides::from_environment(ENVIRONMENT).sets(&arguments.set);
+    let settings = match GatewaySettings::load(&arguments.config, overrides) {
         Ok(settings) => settings,
         Err(problems) => return commands::report(&problems),
     };
     match arguments.command.unwrap_or(Command::Run) {
-        Command::Run => run(arguments.config, settings).await,
+        Command::Run => run(program::Source { file: arguments.config, set: arguments.set }, settings).await,
         Command::Check { print } => commands::check(&arguments.config, &settings, print),
         Command::Site(Site::Forget { code }) => commands::forget_site(&settings, &code).await,
     }
 }
 
-async fn run(file: PathBuf, settings: GatewaySettings) -> ExitCode {
+async fn run(source: program::Source, settings: GatewaySettings) -> ExitCode {
     let started = Logs::start(&settings.log).map_err(anyhow::Error::from);
     let signals = Signals::install().map_err(anyhow::Error::from);
     let (logs, signals) = match (started, signals) {
         (Ok(logs), Ok(signals)) => (Arc::new(logs), signals),
         (Err(error), _) | (_, Err(error)) => return commands::failed(&error.to_string()),
     };
-    match program::run(file, settings, Arc::clone(&logs), signals).await {
+    match program::run(source, settings, Arc::clone(&logs), signals).await {
         Ok(end) => end.exit_code().into(),
         Err(error) => {
             tracing::error!(%error, "the gateway could not start");

@@ -46,9 +46,16 @@ pub enum StartError {
     Admin(#[from] AdminError),
 }
 
+/// Where settings come from beside the environment; a reload reads them again.
+pub struct Source {
+    pub file: PathBuf,
+    /// `--set key=value`.
+    pub set: Vec<(String, String)>,
+}
+
 /// Serves until a signal ends it.
 pub async fn run(
-    file: PathBuf,
+    source: Source,
     settings: GatewaySettings,
     logs: Arc<Logs>,
     mut signals: Signals,
@@ -65,7 +72,7 @@ pub async fn run(
     let admin = admin_pages::open(&instance, &readiness, trigger, &logs).await?;
     expiry::report(&instance.settings, &instance.metrics);
     let _expiry = keeper_tasks.spawn("expiry", expiry::watch(Arc::clone(&instance)));
-    let reloader = Reloader { file, logs, instance: Arc::clone(&instance) };
+    let reloader = Reloader { source, logs, instance: Arc::clone(&instance) };
     let _watch = keeper_tasks.spawn("readiness", watch_readiness(Arc::clone(&instance), readiness.clone()));
     say_ready(&client, &tunnel, &admin);
     loop {

@@ -6,10 +6,12 @@ use std::future::poll_fn;
 use bytes::Bytes;
 use cmg_core::fields::{Field, Fields};
 use cmg_core::http1::{AnswerFraming, BodyFault, HeadFault, HeadFaultKind, write_answer_head};
+use cmg_core::limits;
 use cmg_core::refusal::{Refusal, RefusalKind};
 use cmg_core::request_id::RequestId;
 use cmg_core::request_target::TargetFault;
 use serde::Serialize;
+use tokio::time::timeout;
 
 use crate::edge::{ClientAnswer, ClientAnswerBody, ClientGone, Edge};
 
@@ -75,7 +77,7 @@ impl RefusalAnswer {
     }
 }
 
-/// Sends an answer of ours. A client that does not take it has gone away; then there is nobody to tell.
+/// Sends an answer of ours. A client that does not take it soon is cut off: it would hold its place for ever.
 pub async fn send<E: Edge>(edge: &mut E, answer: RefusalAnswer, with_body: bool) {
     let length = answer.body.len() as u64;
     let body = match with_body {
@@ -92,7 +94,10 @@ pub async fn send<E: Edge>(edge: &mut E, answer: RefusalAnswer, with_body: bool)
         edge.send_end(Fields::new())?;
         poll_fn(|cx| edge.poll_flush(cx)).await
     };
-    let _: Result<(), ClientGone> = sent.await;
+    let taken: Result<Result<(), ClientGone>, _> = timeout(limits::LINGER, sent).await;
+    if taken.is_err() {
+        edge.cut();
+    }
 }
 
 /// What a head that broke the rules is refused with.

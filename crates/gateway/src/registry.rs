@@ -2,6 +2,7 @@
 //! connection points of a site, skipping those that are draining or full. The only lock of the gateway; the
 //! path of a request reads a snapshot and takes none.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -108,7 +109,8 @@ struct SitePoints {
 
 struct ConnectionPoint {
     tunnels: Vec<Arc<Tunnel>>,
-    /// For each worker and lane the tunnels in the order in which to try them.
+    /// For each worker and lane the tunnels in the order in which to try them: of equal ones the newest first, for
+    /// an older one may be dead without our knowing.
     preferred: Vec<[Vec<Arc<Tunnel>>; 2]>,
 }
 
@@ -116,7 +118,7 @@ impl ConnectionPoint {
     fn new(tunnels: Vec<Arc<Tunnel>>, workers: usize) -> Self {
         let order = |worker, lane| {
             let mut tunnels = tunnels.clone();
-            tunnels.sort_by_key(|tunnel| (tunnel.lane != lane, tunnel.worker != worker, tunnel.number));
+            tunnels.sort_by_key(|tunnel| (tunnel.lane != lane, tunnel.worker != worker, Reverse(tunnel.number)));
             tunnels
         };
         let lanes = |worker| [order(worker, Lane::Interactive), order(worker, Lane::Bulk)];

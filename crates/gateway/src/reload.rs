@@ -1,7 +1,6 @@
 //! SIGHUP and `reload`: the file and everything that it names is read anew; certificates and the log level are
 //! swapped, and the old ones stay if anything is wrong. What needs a restart is named.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use cmg_core::configuration::Overrides;
@@ -9,14 +8,14 @@ use cmg_core::logs::Logs;
 
 use crate::expiry;
 use crate::instance::Instance;
-use crate::program::{client_tls, tunnel_tls};
+use crate::program::{Source, client_tls, tunnel_tls};
 use crate::settings::{ENVIRONMENT, GatewaySettings};
 
 /// Sections whose values are taken over by a reload; the files that other keys name are read anew all the same.
 const TAKEN_OVER: [&str; 5] = ["log.", "services", "tunnel.ca", "tunnel.certificate", "tunnel.key"];
 
 pub struct Reloader {
-    pub file: PathBuf,
+    pub source: Source,
     pub logs: Arc<Logs>,
     pub instance: Arc<Instance>,
 }
@@ -33,8 +32,8 @@ impl Reloader {
     }
 
     fn take_over(&self) -> Result<String, String> {
-        let overrides = Overrides::from_environment(ENVIRONMENT);
-        let next = GatewaySettings::load(&self.file, overrides).map_err(|problems| problems.to_string())?;
+        let overrides = Overrides::from_environment(ENVIRONMENT).sets(&self.source.set);
+        let next = GatewaySettings::load(&self.source.file, overrides).map_err(|problems| problems.to_string())?;
         let client = client_tls(&next, self.instance.published_cell()).map_err(|fault| fault.to_string())?;
         let tunnel = tunnel_tls(&next).map_err(|fault| fault.to_string())?;
         self.logs.apply(&next.log).map_err(|error| error.to_string())?;

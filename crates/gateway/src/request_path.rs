@@ -8,14 +8,16 @@ use bytes::Bytes;
 use cmg_core::fields::{Field, Fields};
 use cmg_core::headers::{self, Forwarded};
 use cmg_core::http1::{BodyLength, connector_reason};
+use cmg_core::limits;
 use cmg_core::refusal::{Refusal, RefusalKind};
 use cmg_core::request_id::RequestId;
 use cmg_core::request_target::RequestTarget;
 use cmg_core::tunnel::message::{AnswerHead, RequestHead};
 use futures_util::FutureExt;
+use tokio::time::timeout;
 
 use crate::client::Client;
-use crate::edge::{ClientAnswer, ClientAnswerBody, ClientRequest, Edge};
+use crate::edge::{ClientAnswer, ClientAnswerBody, ClientGone, ClientRequest, Edge};
 use crate::exchange_record::ExchangeRecord;
 use crate::filter::AllowedRequest;
 use crate::instance::Worker;
@@ -36,7 +38,7 @@ pub async fn serve<E: Edge>(worker: &Worker, client: &Client, request: ClientReq
         forwarded = forwarded => forwarded.unwrap_or_else(|_| Err(internal_error())),
         () = worker.instance.clients.ending() => Err(ended_by_drain()),
     };
-    let ended = ended.map_err(|stop| if record.answer_has_begun() { cut(stop) } else { stop });
+    let ended = ended.map_err(|stop| if edge.has_answered() { cut(stop) } else { stop });
     if let Err(Stop::Refused(refusal)) = &ended {
         let answer = RefusalAnswer::new(refusal, record.request_id());
         record.answered(refusal.kind.status());
@@ -101,7 +103,8 @@ async fn forward<E: Edge>(
 async fn invite_body<E: Edge>(edge: &mut E, request: &ClientRequest) -> Result<(), Stop> {
     if request.expects_continue {
         edge.send_continue().map_err(|_| Stop::ClientGone)?;
-        poll_fn(|cx| edge.poll_flush(cx)).await.map_err(|_| Stop::ClientGone)?;
+        let flushed = timeout(limits::LINGER, poll_fn(|cx| edge.poll_flush(cx))).await;
+        flushed.unwrap_or(Err(ClientGone)).map_err(|_| Stop::ClientGone)?;
     }
     Ok(())
 }

@@ -6,13 +6,15 @@ use std::future::poll_fn;
 use bytes::Bytes;
 use cmg_core::build_info::BUILD;
 use cmg_core::fields::{Field, Fields};
+use cmg_core::limits;
 use cmg_core::refusal::{Refusal, RefusalKind};
 use cmg_core::request_target::RequestTarget;
 use rustls::pki_types::UnixTime;
 use serde::Serialize;
+use tokio::time::timeout;
 
 use crate::client::Client;
-use crate::edge::{ClientAnswer, ClientAnswerBody, ClientRequest, Edge};
+use crate::edge::{ClientAnswer, ClientAnswerBody, ClientGone, ClientRequest, Edge};
 use crate::exchange_record::ExchangeRecord;
 use crate::instance::Instance;
 use crate::relay::Stop;
@@ -78,12 +80,22 @@ pub async fn send<E: Edge>(edge: &mut E, answer: Answer, record: &mut ExchangeRe
         true => ClientAnswerBody::Nothing { told_length: Some(length) },
         false => ClientAnswerBody::Known(length),
     };
-    let gone = |_| Stop::ClientGone;
-    edge.send_head(ClientAnswer { status: 200, reason: Bytes::from_static(b"OK"), fields, body }).map_err(gone)?;
+    edge.give_up_body();
+    let sent = timeout(limits::LINGER, send_whole(edge, answer, fields, body)).await;
+    sent.unwrap_or(Err(ClientGone)).map_err(|_| Stop::ClientGone)
+}
+
+async fn send_whole<E: Edge>(
+    edge: &mut E,
+    answer: Answer,
+    fields: Fields,
+    body: ClientAnswerBody,
+) -> Result<(), ClientGone> {
+    edge.send_head(ClientAnswer { status: 200, reason: Bytes::from_static(b"OK"), fields, body })?;
     if !answer.is_head {
-        poll_fn(|cx| edge.poll_room(cx)).await.map_err(gone)?;
-        edge.send_data(answer.body).map_err(gone)?;
+        poll_fn(|cx| edge.poll_room(cx)).await?;
+        edge.send_data(answer.body)?;
     }
-    edge.send_end(Fields::new()).map_err(gone)?;
-    poll_fn(|cx| edge.poll_flush(cx)).await.map_err(gone)
+    edge.send_end(Fields::new())?;
+    poll_fn(|cx| edge.poll_flush(cx)).await
 }

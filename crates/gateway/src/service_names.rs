@@ -26,9 +26,10 @@ impl ServiceNames {
 /// A port is digits behind a colon; inside brackets colons belong to the address. A final dot is not stripped:
 /// no certificate has it.
 fn without_port(host: &[u8]) -> &[u8] {
-    match host.iter().rposition(|byte| *byte == b':') {
-        Some(at) if !host.ends_with(b"]") => host.get(..at).unwrap_or(host),
-        Some(_) | None => host,
+    let Some(at) = host.iter().rposition(|byte| *byte == b':') else { return host };
+    match (host.get(..at), host.get(at + 1..)) {
+        (Some(name), Some(port)) if port.iter().all(u8::is_ascii_digit) => name,
+        _ => host,
     }
 }
 
@@ -54,6 +55,8 @@ mod tests {
             "wild.example.net",
             "a.b.wild.example.net",
             ".wild.example.net",
+            "cmg.example.net:80@evil.example",
+            "cmg.example.net:x",
             "[::1]",
         ] {
             assert!(!names.include(host.as_bytes()), "{host}");

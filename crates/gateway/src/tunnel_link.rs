@@ -126,7 +126,12 @@ async fn serve(
     instance: &Arc<Instance>,
 ) -> Result<ControlEnd, TunnelFault> {
     let identity = Arc::clone(placement.identity());
-    let mut control = Control::call(&caller, &instance.tunnels, &own_hello(instance, &identity)).await?;
+    let own = own_hello(instance, &identity);
+    let called = Control::call(&caller, &instance.tunnels, &own);
+    let mut control = match timeout(limits::TUNNEL_ESTABLISH, called).await {
+        Ok(control) => control?,
+        Err(_) => return Err(TunnelFault::NoHello),
+    };
     if let Err(why) = allow(instance, &identity) {
         // Before the goodbye: the connection often ends while it is said, and this with it.
         tracing::warn!(%identity, why, "a connection point may not attach");
@@ -147,7 +152,20 @@ async fn serve(
     let registration = register(placement, caller, &hello);
     let _usable = instance.metrics.tunnels.hold();
     tracing::info!(%identity, lane = hello.lane.name(), program = hello.program, "a tunnel is up");
-    converse(&mut control, &registration, instance).await
+    let end = converse(&mut control, &registration, instance).await;
+    if matches!(end, Ok(ControlEnd::Goodbye(_))) {
+        // What it still has to say on running exchanges may come behind its goodbye.
+        registration.tunnel().drain();
+        let _ = timeout(instance.settings.drain.deadline, until_idle(&registration)).await;
+    }
+    end
+}
+
+async fn until_idle(registration: &Registration) {
+    let mut look = interval(limits::IDLE_LOOK);
+    while registration.tunnel().load() != (0, 0) {
+        look.tick().await;
+    }
 }
 
 fn register(placement: Placement, caller: Caller, hello: &ConnectionPointHello) -> Registration {

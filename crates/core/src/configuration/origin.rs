@@ -18,6 +18,16 @@ pub struct Override {
 #[derive(Clone, Debug, Default)]
 pub struct Overrides(Vec<Override>);
 
+/// Reads one `key=value` of a command line.
+pub fn key_and_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write key=value, such as limits.connections=1000")?;
+    let (key, value) = (key.trim(), value.trim());
+    if key.is_empty() {
+        return Err("the key in front of = is missing".to_owned());
+    }
+    Ok((key.to_owned(), value.to_owned()))
+}
+
 impl Overrides {
     pub fn none() -> Self {
         Self::default()
@@ -55,6 +65,11 @@ impl Overrides {
         let key = key.split('.').map(str::to_owned).collect();
         self.0.push(Override { key, text: value.into(), place: Place::Flag { name: flag.into() } });
         self
+    }
+
+    /// The `--set key=value` of a command line, in their order.
+    pub fn sets(self, pairs: &[(String, String)]) -> Self {
+        pairs.iter().fold(self, |overrides, (key, value)| overrides.flag(format!("--set {key}"), key, value))
     }
 
     /// Puts each into the tree, later ones over earlier ones.

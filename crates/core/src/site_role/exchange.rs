@@ -186,6 +186,8 @@ impl RoleExchange {
             self.link = Link::Closed;
             self.link = Link::Open(connected?);
             self.moved();
+            // Whoever has the body found no room while we were connecting, and nothing else would wake it.
+            cx.waker().wake_by_ref();
         }
         Poll::Ready(Ok(()))
     }

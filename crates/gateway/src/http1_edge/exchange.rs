@@ -115,6 +115,10 @@ impl Edge for Http1Exchange<'_> {
         Ok(())
     }
 
+    fn has_answered(&self) -> bool {
+        self.answer != Answer::NotBegun
+    }
+
     fn send_head(&mut self, mut answer: ClientAnswer) -> Result<(), ClientGone> {
         // A client that still waits for 100 would take the next request's bytes for its body's, or the reverse.
         self.keep_alive &= !self.awaits_continue;
