@@ -2,7 +2,7 @@
 //! the leaf of, and what was judged about that chain.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
@@ -41,6 +41,9 @@ pub struct Client {
     chain: Vec<CertificateDer<'static>>,
     /// SHA-256 of the leaf in hex: proved to be the client's, trusted or not.
     thumbprint: Option<String>,
+    /// `Client-Cert` and `Client-Cert-Chain`, made when a role first asks for them.
+    leaf_field: OnceLock<CertificateFields>,
+    chain_fields: OnceLock<CertificateFields>,
     cached: ArcSwapOption<Cached>,
 }
 
@@ -48,7 +51,16 @@ impl Client {
     pub fn new(number: u64, address: SocketAddr, chain: Vec<CertificateDer<'static>>) -> Self {
         let address_field = Bytes::from(address.ip().to_canonical().to_string());
         let thumbprint = chain.first().map(|leaf| Thumbprint::of(leaf).to_string());
-        Self { number, address, address_field, chain, thumbprint, cached: ArcSwapOption::empty() }
+        Self {
+            number,
+            address,
+            address_field,
+            chain,
+            thumbprint,
+            leaf_field: OnceLock::new(),
+            chain_fields: OnceLock::new(),
+            cached: ArcSwapOption::empty(),
+        }
     }
 
     pub fn has_certificate(&self) -> bool {
@@ -65,9 +77,10 @@ impl Client {
         let (leaf, issuers) = self.chain.split_first()?;
         match form {
             ClientCertificateForm::None => None,
-            ClientCertificateForm::Leaf => Some(CertificateFields::leaf(leaf)),
+            ClientCertificateForm::Leaf => Some(self.leaf_field.get_or_init(|| CertificateFields::leaf(leaf)).clone()),
             ClientCertificateForm::Chain => {
-                Some(CertificateFields::chain(leaf, issuers.iter().map(|issuer| issuer.as_ref())))
+                let issuers = issuers.iter().map(|issuer| issuer.as_ref());
+                Some(self.chain_fields.get_or_init(|| CertificateFields::chain(leaf, issuers)).clone())
             }
         }
     }
