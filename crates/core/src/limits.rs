@@ -46,6 +46,8 @@ pub const CLIENT_HELLO: usize = 16 * KIB;
 pub const CLIENT_CERTIFICATES: usize = 8;
 /// Bytes of them together.
 pub const CLIENT_CERTIFICATE_BYTES: usize = 32 * 1000;
+/// How long a client is called expired, or not yet valid, before its chain is judged again.
+pub const EXPIRY_VERDICT: Duration = Duration::from_secs(10);
 /// Connections that one instance holds, clients and tunnels.
 pub const CONNECTIONS: usize = 18_000;
 /// Handshakes under way at one instance.

@@ -3,10 +3,12 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use cmg_core::headers::{CertificateFields, ClientIdentity};
+use cmg_core::limits;
 use cmg_core::site::ClientCertificateForm;
 use cmg_core::tls::certificate::Thumbprint;
 use cmg_core::tls::chain::{ChainFault, VerifiedChain};
@@ -26,10 +28,11 @@ pub struct TrustedClient {
 /// What a site's trust says about a client's chain.
 pub type Verdict = Result<Arc<TrustedClient>, ChainFault>;
 
-/// A verdict and what it was given by; another site or a changed trust asks again.
-struct Cached {
+/// A verdict, what it was given by, and how long it holds; a changed trust asks again.
+struct Known {
     site: Arc<SiteInForce>,
     verdict: Verdict,
+    until: UnixTime,
 }
 
 pub struct Client {
@@ -44,7 +47,8 @@ pub struct Client {
     /// `Client-Cert` and `Client-Cert-Chain`, made when a role first asks for them.
     leaf_field: OnceLock<CertificateFields>,
     chain_fields: OnceLock<CertificateFields>,
-    cached: ArcSwapOption<Cached>,
+    /// One for each site that was asked for.
+    verdicts: ArcSwap<Vec<Arc<Known>>>,
 }
 
 impl Client {
@@ -59,7 +63,7 @@ impl Client {
             thumbprint,
             leaf_field: OnceLock::new(),
             chain_fields: OnceLock::new(),
-            cached: ArcSwapOption::empty(),
+            verdicts: ArcSwap::default(),
         }
     }
 
@@ -85,19 +89,28 @@ impl Client {
         }
     }
 
-    /// Judges the chain by the trust of a site, or remembers what was judged. Both are remembered for as long as
-    /// the site's configuration lives, trust no longer than the chain is valid.
+    /// Judges the chain by the trust of a site, or remembers what was judged: for as long as the site's
+    /// configuration lives, trust no longer than the chain is valid, a fault of time for a moment.
     pub fn verdict(&self, site: &Arc<SiteInForce>, now: UnixTime) -> Verdict {
-        if let Some(cached) = &*self.cached.load()
-            && Arc::ptr_eq(&cached.site, site)
-            && cached.verdict.as_ref().map_or(true, |trusted| now <= trusted.not_after)
-        {
-            return cached.verdict.clone();
+        let known = self.verdicts.load();
+        if let Some(known) = known.iter().find(|known| Arc::ptr_eq(&known.site, site) && now <= known.until) {
+            return known.verdict.clone();
         }
         let verdict = site.trust.judge(&self.chain, now).map(|chain| Arc::new(TrustedClient::new(&chain)));
-        self.cached.store(Some(Arc::new(Cached { site: Arc::clone(site), verdict: verdict.clone() })));
+        let until = match &verdict {
+            Ok(trusted) => trusted.not_after,
+            Err(fault) if fault.is_expiry() => later(now, limits::EXPIRY_VERDICT),
+            Err(_) => later(now, Duration::MAX),
+        };
+        let fresh = Arc::new(Known { site: Arc::clone(site), verdict: verdict.clone(), until });
+        let others = known.iter().filter(|known| known.site.code != site.code).cloned();
+        self.verdicts.store(Arc::new(others.chain([fresh]).collect()));
         verdict
     }
+}
+
+fn later(now: UnixTime, by: Duration) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs().saturating_add(by.as_secs())))
 }
 
 impl TrustedClient {

@@ -35,7 +35,8 @@ pub fn client_request(request: &Request<RecvStream>) -> Result<ClientRequest, Re
     if target.len() > limits::REQUEST_TARGET {
         return Err(Refusal::new(RefusalKind::UriTooLong, "the request target is too long"));
     }
-    let fields: Fields = request.headers().iter().map(|(name, value)| field(name, value)).collect();
+    let mut fields: Fields = request.headers().iter().map(|(name, value)| field(name, value)).collect();
+    join_cookies(&mut fields);
     if fields.len() > limits::HEAD_FIELDS {
         return Err(Refusal::new(RefusalKind::HeaderTooLarge, "the head has too many fields"));
     }
@@ -67,6 +68,17 @@ pub fn client_request(request: &Request<RecvStream>) -> Result<ClientRequest, Re
         expects_continue: fields.first("expect").is_some_and(|value| value.eq_ignore_ascii_case(b"100-continue")),
         fields,
     })
+}
+
+/// HTTP/2 may carry a cookie in pieces; HTTP/1.1 has one field for it (RFC 9113 section 8.2.3).
+fn join_cookies(fields: &mut Fields) {
+    if fields.all("cookie").nth(1).is_none() {
+        return;
+    }
+    let pieces: Vec<&[u8]> = fields.all("cookie").map(AsRef::as_ref).collect();
+    let whole = Bytes::from(pieces.join(&b"; "[..]));
+    fields.retain(|field| !field.is("cookie"));
+    fields.push(Field::new("cookie", whole));
 }
 
 fn field(name: &HeaderName, value: &HeaderValue) -> Field {

@@ -216,3 +216,12 @@ async fn what_h2_makes_of_paths_outside_its_grammar() {
     }
     assert_eq!(path(b"/a#b").await.as_deref(), Some(&b"/a"[..]));
 }
+
+#[test]
+fn pieces_of_a_cookie_become_one_field() {
+    let mut fields: Fields =
+        [Field::new("cookie", "a=1"), Field::new("x", "y"), Field::new("cookie", "b=2")].into_iter().collect();
+    join_cookies(&mut fields);
+    let expected: Fields = [Field::new("x", "y"), Field::new("cookie", "a=1; b=2")].into_iter().collect();
+    assert_eq!(fields, expected);
+}
