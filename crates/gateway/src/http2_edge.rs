@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 
 use crate::edge::{BodyError, BodyPart, ClientAnswer, ClientAnswerBody, ClientGone, ClientRequest, Edge};
 
-/// The limits of SECURITY for connections from the internet.
+/// What a connection from the internet may take of us.
 pub fn settings() -> Builder {
     let mut builder = Builder::new();
     builder

@@ -215,5 +215,6 @@ fn judge_readiness(instance: &Instance, readiness: &Readiness) {
 fn say_ready(client: &[SocketAddr], tunnel: &[SocketAddr], admin: &[AdminListener]) {
     let admin = admin.iter().find_map(|listener| listener.address);
     println!("{}", json!({ "ready": true, "client": client, "tunnel": tunnel, "admin": admin }));
-    tracing::info!(?client, ?tunnel, ?admin, "the gateway listens");
+    let admin = admin.map(|address| address.to_string());
+    tracing::info!(?client, ?tunnel, admin, "the gateway listens");
 }

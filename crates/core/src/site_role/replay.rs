@@ -1,6 +1,6 @@
 //! What was given of a request's body, kept while a kept connection may turn out to be dead, so that the
 //! request can be sent again on a fresh one: at any time if repeating is harmless, else only if no byte of
-//! it had left (SECURITY, fault 18). Never more than one chunk.
+//! it had left. Never more than one chunk.
 
 use bytes::{Bytes, BytesMut};
 
