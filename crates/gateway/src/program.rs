@@ -97,7 +97,12 @@ pub async fn run(
     Ok(end)
 }
 
-fn build(settings: GatewaySettings, workers: &Workers, keeper_tasks: &Tasks) -> Result<Arc<Instance>, StartError> {
+/// Everything but listeners.
+pub(crate) fn build(
+    settings: GatewaySettings,
+    workers: &Workers,
+    keeper_tasks: &Tasks,
+) -> Result<Arc<Instance>, StartError> {
     let metrics = GatewayMetrics::new();
     let published = Arc::new(ArcSwap::from_pointee(Published::default()));
     let (applied, refused) = (metrics.configurations_applied.clone(), metrics.configurations_refused.clone());

@@ -183,3 +183,6 @@ fn internal_error() -> Stop {
     cmg_core::shutdown::PANICS.increment();
     Stop::Refused(Refusal::new(RefusalKind::InternalError, "a stage of the request's path panicked"))
 }
+
+#[cfg(test)]
+mod tests;

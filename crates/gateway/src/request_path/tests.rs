@@ -1,0 +1,252 @@
+//! A panic in the path of a request, on a whole instance without sockets (SPEC O-08, G-20).
+
+use std::process::Command;
+use std::task::{Context, Poll};
+
+use cmg_core::configuration::{Document, Overrides};
+use cmg_core::logs::Logs;
+use cmg_core::refusal::Side;
+use cmg_core::shutdown::{PANICS, Tasks};
+use cmg_core::tunnel::message::Lane;
+use cmg_core::worker::{WorkerIndex, Workers};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::UnixTime;
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::edge::{BodyError, BodyPart};
+use crate::program;
+use crate::registry::Registration;
+use crate::settings::GatewaySettings;
+use crate::test_site::{Authority, SERVICE, client, published, role};
+
+/// Set for the process in which the exchanges run: their log is its standard error.
+const INSIDE: &str = "CMG_TEST_EXCHANGES_RUN_HERE";
+
+/// What a client sees of an exchange.
+#[derive(Default)]
+struct TestEdge {
+    /// Where this exchange panics.
+    panics_in_body: bool,
+    panics_in_answer: bool,
+    /// Otherwise the body never comes, and this tells that the client has left.
+    leaves: Option<oneshot::Receiver<()>>,
+    status: Option<u16>,
+    fields: Fields,
+    body: Vec<u8>,
+    has_ended: bool,
+    is_cut: bool,
+}
+
+impl Edge for TestEdge {
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<BodyPart, BodyError>> {
+        assert!(!self.panics_in_body, "a fault of ours");
+        let Some(leaves) = &mut self.leaves else { return Poll::Ready(Ok(BodyPart::End(Fields::new()))) };
+        std::pin::Pin::new(leaves).poll(cx).map(|_| Err(BodyError::ClientGone))
+    }
+
+    fn take_end(&mut self) -> Option<Fields> {
+        None
+    }
+
+    fn give_up_body(&mut self) {}
+
+    fn poll_gone(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
+    fn send_continue(&mut self) -> Result<(), ClientGone> {
+        Ok(())
+    }
+
+    fn has_answered(&self) -> bool {
+        self.status.is_some()
+    }
+
+    fn send_head(&mut self, answer: ClientAnswer) -> Result<(), ClientGone> {
+        assert!(!self.has_answered(), "two answers to one request");
+        (self.status, self.fields) = (Some(answer.status), answer.fields);
+        Ok(())
+    }
+
+    fn poll_room(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ClientGone>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn send_data(&mut self, data: Bytes) -> Result<(), ClientGone> {
+        assert!(!self.panics_in_answer, "a fault of ours");
+        self.body.extend_from_slice(&data);
+        Ok(())
+    }
+
+    fn send_end(&mut self, _: Fields) -> Result<(), ClientGone> {
+        self.has_ended = true;
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ClientGone>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn cut(&mut self) {
+        self.is_cut = true;
+    }
+}
+
+/// An instance with one site in force and one connection point, whose tunnel leads nowhere.
+struct TestInstance {
+    worker: Worker,
+    client: Client,
+    tunnel: Registration,
+    keeper_tasks: Tasks,
+    _workers: Workers,
+    _folder: tempfile::TempDir,
+}
+
+impl TestInstance {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(folder.path());
+        let (workers, keeper_tasks) = (Workers::start(1, "test").unwrap(), Tasks::new());
+        let instance = program::build(settings, &workers, &keeper_tasks).unwrap();
+        let trusted = Authority::root("R");
+        instance.published_cell().store(published(&trusted, &[role(5, "management-point", "")]).into());
+        let (stream, other) = tokio::io::duplex(1024);
+        std::mem::forget(other);
+        let (caller, driver) = cmg_core::tunnel::calling::open(stream, Lane::Interactive).await.unwrap();
+        keeper_tasks.spawn("tunnel", driver).detach();
+        let identity = format!("cmg:PS1/cp1/{:032x}", 1).parse().unwrap();
+        let tunnel = instance.registry.place(identity).register(Lane::Interactive, caller, 10);
+        let worker = Worker { index: WorkerIndex(0), instance };
+        Self {
+            worker,
+            client: client([trusted.leaf("device")]),
+            tunnel,
+            keeper_tasks,
+            _workers: workers,
+            _folder: folder,
+        }
+    }
+
+    async fn serve(&self, method: &'static str, target: &'static str, mut edge: TestEdge) -> TestEdge {
+        let request = ClientRequest {
+            method: Bytes::from_static(method.as_bytes()),
+            target: Bytes::from_static(target.as_bytes()),
+            host: Some(Bytes::from_static(SERVICE.as_bytes())),
+            fields: Fields::new(),
+            body: BodyLength::Chunked,
+            expects_continue: false,
+        };
+        serve(&self.worker, &self.client, request, &mut edge).await;
+        edge
+    }
+
+    fn metric(&self, line: &str) -> bool {
+        self.worker.instance.metrics.registry.render().lines().any(|said| said == line)
+    }
+}
+
+/// A gateway's file that holds everything by itself or beside it.
+fn settings(folder: &std::path::Path) -> GatewaySettings {
+    use std::os::unix::fs::PermissionsExt;
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.join(name), text).unwrap();
+        std::fs::set_permissions(folder.join(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    let (mut params, key) = (CertificateParams::default(), KeyPair::generate().unwrap());
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    write("ca.pem", &params.self_signed(&key).unwrap().pem());
+    let authority = Issuer::new(params, key);
+    let (params, key) = (CertificateParams::new([SERVICE.to_owned()]).unwrap(), KeyPair::generate().unwrap());
+    write("own.pem", &params.signed_by(&key, &authority).unwrap().pem());
+    write("own.key", &key.serialize_pem());
+    let own = "certificate = \"own.pem\"\nkey = \"own.key\"\n";
+    let text = format!(
+        "[instance]\nname = \"gw-1\"\nstate_directory = '{}'\n[listen]\nclient = [\"127.0.0.1:0\"]\n\
+         [tunnel]\nca = \"ca.pem\"\n{own}[[services]]\nname = \"{SERVICE}\"\n{own}[log]\nformat = \"json\"\n",
+        folder.display()
+    );
+    let document = Document::parse("gateway.toml", &text, Some(folder), Overrides::none()).unwrap();
+    GatewaySettings::read(document, UnixTime::now()).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// The log of the exchanges of a test, which runs again in a process of its own.
+fn log_of(test: &str) -> Vec<serde_json::Value> {
+    let own = std::env::current_exe().unwrap();
+    let mut again = Command::new(own);
+    again.args(["--exact", test, "--nocapture"]).env(INSIDE, "1").env_remove("CMG_LOG");
+    let output = again.output().unwrap();
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{}{log}", String::from_utf8_lossy(&output.stdout));
+    log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// The one line that an exchange has in a log, by its code.
+fn only_line<'a>(log: &'a [serde_json::Value], code: &str) -> &'a serde_json::Value {
+    let lines: Vec<_> = log.iter().filter(|line| line["component"] == "exchange" && line["code"] == code).collect();
+    assert_eq!(lines.len(), 1, "{log:?}");
+    lines[0]
+}
+
+fn panics_in(log: &[serde_json::Value]) -> usize {
+    log.iter().filter(|line| line["message"] == "panic").count()
+}
+
+const METADATA: &str = "/CCM_Proxy_MutualAuth/ServiceMetadata";
+const UPLOAD: &str = "/CCM_Proxy_MutualAuth/5/CCM_System/request";
+
+#[tokio::test]
+async fn a_panic_costs_one_exchange_and_is_answered() {
+    if std::env::var_os(INSIDE).is_none() {
+        let log = log_of("request_path::tests::a_panic_costs_one_exchange_and_is_answered");
+        let line = only_line(&log, RefusalKind::InternalError.code());
+        assert_eq!((&line["status"], &line["outcome"]), (&500.into(), &"refused".into()), "{line}");
+        assert_eq!((&line["level"], &line["endpoint"]), (&"error".into(), &"CCM_System".into()), "{line}");
+        assert_eq!(panics_in(&log), 1, "{log:?}");
+        return;
+    }
+    let gateway = TestInstance::start().await;
+    let _logs = Logs::start(&gateway.worker.instance.settings.log).unwrap();
+    let (leave, leaves) = oneshot::channel();
+    let neighbour = gateway.serve("POST", UPLOAD, TestEdge { leaves: Some(leaves), ..TestEdge::default() });
+    let panicking = async {
+        let edge = gateway.serve("POST", UPLOAD, TestEdge { panics_in_body: true, ..TestEdge::default() }).await;
+        assert_eq!(gateway.tunnel.tunnel().load(), (1, 0), "the neighbour's place, and no other");
+        leave.send(()).unwrap();
+        edge
+    };
+    let (neighbour, answered) = tokio::join!(neighbour, panicking);
+    assert_eq!((answered.status, answered.has_ended, answered.is_cut), (Some(500), true, false));
+    let code = answered.fields.iter().find(|field| field.is("x-cmg-error")).unwrap();
+    assert_eq!(&code.value[..], b"CMGService_InternalError");
+    let body: serde_json::Value = serde_json::from_slice(&answered.body).unwrap();
+    assert_eq!((&body["code"], &body["side"]), (&"CMGService_InternalError".into(), &Side::Gateway.name().into()));
+    assert_eq!((neighbour.status, neighbour.is_cut), (None, true), "it left, and nobody answered");
+    assert_eq!(gateway.tunnel.tunnel().load(), (0, 0));
+    assert_eq!(PANICS.get(), 1);
+    assert!(gateway.metric("cmg_refusals_total{code=\"CMGService_InternalError\"} 1"));
+    assert!(gateway.metric("cmg_exchanges_total{outcome=\"refused\",status=\"5xx\"} 1"));
+    assert!(gateway.metric("cmg_exchanges_running 0"));
+    let metadata = gateway.serve("GET", METADATA, TestEdge::default()).await;
+    assert!(metadata.status == Some(200) && metadata.has_ended, "the worker goes on");
+    gateway.keeper_tasks.end();
+}
+
+/// What had begun cannot be answered again.
+#[tokio::test]
+async fn a_panic_after_the_head_cuts_the_answer() {
+    if std::env::var_os(INSIDE).is_none() {
+        let log = log_of("request_path::tests::a_panic_after_the_head_cuts_the_answer");
+        let line = only_line(&log, RefusalKind::InternalError.code());
+        assert_eq!(line["outcome"], "cut", "{line}");
+        assert_eq!(panics_in(&log), 1, "{log:?}");
+        return;
+    }
+    let gateway = TestInstance::start().await;
+    let _logs = Logs::start(&gateway.worker.instance.settings.log).unwrap();
+    let edge = TestEdge { panics_in_answer: true, ..TestEdge::default() };
+    let edge = gateway.serve("GET", METADATA, edge).await;
+    assert!(edge.is_cut && !edge.has_ended);
+    assert_eq!(PANICS.get(), 1);
+    gateway.keeper_tasks.end();
+}
