@@ -50,7 +50,7 @@ pub const CLIENT_CERTIFICATE_BYTES: usize = 32 * 1000;
 pub const EXPIRY_VERDICT: Duration = Duration::from_secs(10);
 /// Connections that one instance holds, clients and tunnels.
 pub const CONNECTIONS: usize = 18_000;
-/// Handshakes under way at one instance.
+/// Handshakes of which one instance computes its part before open connections have a turn.
 pub const HANDSHAKES: usize = 512;
 /// Request body that an instance lets through unless its file says otherwise.
 pub const REQUEST_BODY_CAP: u64 = 1024 * MIB as u64;

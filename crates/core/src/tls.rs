@@ -23,7 +23,7 @@ use std::sync::{Arc, LazyLock};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub use client_hello::{ClientHello, HelloFault};
-pub use handshake::{HandshakeFault, accept, connect, tls_fault};
+pub use handshake::{BegunHandshake, HandshakeFault, accept, begin, connect, tls_fault};
 pub use stream::{DetachedTls, FlushRule, TlsStream};
 
 /// The provider of every configuration, whether or not the process has installed one.

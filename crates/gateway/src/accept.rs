@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use cmg_core::limits;
 use cmg_core::tls::configs::TUNNEL_ALPN;
-use cmg_core::tls::{ClientHello, FlushRule, HelloFault, TlsStream, accept};
+use cmg_core::tls::{self, BegunHandshake, ClientHello, FlushRule, HandshakeFault, HelloFault, TlsStream};
+use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::client::Client;
-use crate::instance::Worker;
+use crate::instance::{Instance, Worker};
 use crate::{client_connection, tunnel_link};
 
 /// What may come in on a port.
@@ -86,36 +88,54 @@ async fn serve_connection(mut socket: TcpStream, address: SocketAddr, port: Port
         Ok(hello) => hello,
         Err(fault) => return hello_failed(&worker, address, &fault),
     };
-    // Only what costs the processor is paced; whoever is silent holds no place. A burst waits its turn.
-    let Ok(permit) = timeout_at(deadline, instance.admit_handshake()).await else {
-        instance.metrics.connections_refused.increment();
-        return;
-    };
-    if hello.offers(TUNNEL_ALPN) {
-        return tunnel_link::accept_tunnel(socket, hello, address, deadline, instance).await;
-    }
-    if port == Port::Tunnels {
+    let is_tunnel = hello.offers(TUNNEL_ALPN);
+    if port == Port::Tunnels && !is_tunnel {
         instance.metrics.handshake_failed("tunnel");
         return tracing::info!(%address, "a connection on the tunnel port did not offer cmg-tunnel/1");
     }
-    let Some(stream) = client_tls(socket, hello, address, deadline, &worker).await else { return };
-    drop(permit);
+    let (config, rule) = match is_tunnel {
+        true => (instance.tunnel_tls(), FlushRule::EverySecondTurn),
+        false => (instance.client_tls(), FlushRule::AtOnce),
+    };
+    let Some(begun) = begin(socket, hello, config, rule, deadline, instance).await else { return };
+    if is_tunnel {
+        return tunnel_link::accept_tunnel(begun, address, deadline, instance).await;
+    }
+    let Some(stream) = client_tls(begun, address, deadline, &worker).await else { return };
     let chain = stream.peer_certificates().map(<[_]>::to_vec).unwrap_or_default();
     let client = Client::new(instance.next_connection_number(), address, chain);
     client_connection::serve(stream, client, worker, deadline).await;
 }
 
-async fn client_tls(
+/// Computes our part of a handshake. After so many of them open connections have a turn; the place is given back
+/// then, before anything is waited for, so that nobody holds one by silence. `None` when none came free in time.
+async fn begin(
     socket: TcpStream,
     hello: ClientHello,
+    config: Arc<ServerConfig>,
+    rule: FlushRule,
+    deadline: Instant,
+    instance: &Instance,
+) -> Option<Result<BegunHandshake, HandshakeFault>> {
+    let Ok(place) = timeout_at(deadline, instance.admit_handshake()).await else {
+        instance.metrics.connections_refused.increment();
+        return None;
+    };
+    let begun = tls::begin(socket, hello, config, rule);
+    yield_now().await;
+    drop(place);
+    Some(begun)
+}
+
+async fn client_tls(
+    begun: Result<BegunHandshake, HandshakeFault>,
     address: SocketAddr,
     deadline: Instant,
     worker: &Worker,
 ) -> Option<TlsStream> {
     let metrics = &worker.instance.metrics;
     let _running = metrics.handshakes_running.hold();
-    let config = worker.instance.client_tls();
-    let why = match timeout_at(deadline, accept(socket, hello, config, FlushRule::AtOnce)).await {
+    let why = match timeout_at(deadline, async { begun?.finish().await }).await {
         Ok(Ok(stream)) => {
             metrics.handshakes.increment();
             if stream.is_resumed() {

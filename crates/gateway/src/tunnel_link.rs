@@ -7,12 +7,11 @@ use std::sync::Arc;
 use cmg_core::build_info::BUILD;
 use cmg_core::limits;
 use cmg_core::tls::identity::{IdentityFault, TunnelIdentity};
-use cmg_core::tls::{ClientHello, DetachedTls, FlushRule, TlsStream, accept};
+use cmg_core::tls::{BegunHandshake, DetachedTls, HandshakeFault, TlsStream};
 use cmg_core::tunnel::calling::{self, Caller, Connection};
 use cmg_core::tunnel::control::{Control, ControlEnd, Said, Saying};
 use cmg_core::tunnel::handshake::{ConnectionPointHello, GatewayHello, VERSIONS};
 use cmg_core::tunnel::message::{GoodbyeReason, Lane};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, interval, timeout, timeout_at};
 
@@ -21,14 +20,12 @@ use crate::registry::{Placement, Registration};
 
 /// Judges the peer of a connection that offered to be a tunnel, and hands it to its worker.
 pub async fn accept_tunnel(
-    socket: TcpStream,
-    hello: ClientHello,
+    begun: Result<BegunHandshake, HandshakeFault>,
     address: SocketAddr,
     deadline: Instant,
     instance: &Arc<Instance>,
 ) {
-    let handshake = accept(socket, hello, instance.tunnel_tls(), FlushRule::EverySecondTurn);
-    let why = match timeout_at(deadline, handshake).await {
+    let why = match timeout_at(deadline, async { begun?.finish().await }).await {
         Ok(Ok(stream)) => match identity_of(&stream) {
             Ok(identity) => return hand_over(stream.detach(), identity, address, instance),
             Err(fault) => fault.to_string(),

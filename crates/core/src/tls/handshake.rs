@@ -60,6 +60,13 @@ pub fn tls_fault(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref().and_then(|inner| inner.downcast_ref())
 }
 
+/// A handshake to which our part is computed, key exchange and signature; the rest is mostly waiting for the client.
+pub struct BegunHandshake {
+    stream: TlsStream,
+    /// An error: the hello itself was refused.
+    begun: io::Result<()>,
+}
+
 /// Serves TLS to a client whose hello was read, by the configuration that was chosen from it.
 pub async fn accept(
     tcp: TcpStream,
@@ -67,23 +74,39 @@ pub async fn accept(
     config: Arc<ServerConfig>,
     rule: FlushRule,
 ) -> Result<TlsStream, HandshakeFault> {
+    begin(tcp, hello, config, rule)?.finish().await
+}
+
+/// The costly half of [`accept`], which waits for nobody.
+pub fn begin(
+    tcp: TcpStream,
+    hello: ClientHello,
+    config: Arc<ServerConfig>,
+    rule: FlushRule,
+) -> Result<BegunHandshake, HandshakeFault> {
     tcp.set_nodelay(true).map_err(HandshakeFault::Io)?;
     let mut stream = TlsStream::new(tcp, ServerConnection::new(config)?.into(), rule);
-    let outcome = match stream.replay(hello.bytes()) {
-        Ok(()) => {
-            drop(hello);
-            stream.handshake().await
-        }
-        // The hello itself was refused; the handshake would only repeat it, but the alert still has to leave.
-        Err(refused) => stream.write_alert().await.and(Err(refused)),
-    };
-    match outcome.map_err(HandshakeFault::from) {
-        Ok(()) => Ok(stream),
-        Err(fault) => {
-            if matches!(&fault, HandshakeFault::Tls(inner) if !matches!(inner, rustls::Error::AlertReceived(_))) {
-                let _ = timeout(limits::LINGER, linger(stream.tcp_mut())).await;
+    let begun = stream.replay(hello.bytes());
+    Ok(BegunHandshake { stream, begun })
+}
+
+impl BegunHandshake {
+    /// Sends our part and waits for the client's.
+    pub async fn finish(self) -> Result<TlsStream, HandshakeFault> {
+        let Self { mut stream, begun } = self;
+        let outcome = match begun {
+            Ok(()) => stream.handshake().await,
+            // The handshake would only repeat it, but the alert still has to leave.
+            Err(refused) => stream.write_alert().await.and(Err(refused)),
+        };
+        match outcome.map_err(HandshakeFault::from) {
+            Ok(()) => Ok(stream),
+            Err(fault) => {
+                if matches!(&fault, HandshakeFault::Tls(inner) if !matches!(inner, rustls::Error::AlertReceived(_))) {
+                    let _ = timeout(limits::LINGER, linger(stream.tcp_mut())).await;
+                }
+                Err(fault)
             }
-            Err(fault)
         }
     }
 }

@@ -2,6 +2,7 @@
 //! last test counts that none is missing.
 
 mod by_client;
+mod by_crowds;
 mod by_inside;
 mod by_stopping;
 

@@ -1,0 +1,49 @@
+//! Who may take places that others need, and who may not (T-08, T-09).
+
+use anyhow::{Context, Result};
+use cmg_client::Client;
+use cmg_e2e::stack::SERVICE_NAME;
+use cmg_e2e::{Stack, mp};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::expect::{ask, echoed};
+
+/// The first flight of a client, as anyone may record it who has no certificate.
+async fn recorded_hello(stack: &Stack) -> Result<Vec<u8>> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let client = Client::new(listener.local_addr()?, SERVICE_NAME, &stack.pki.service_ca.certificate, None)?;
+    let recorded = async {
+        let (mut socket, _) = listener.accept().await?;
+        let mut hello = vec![0; 5];
+        socket.read_exact(&mut hello).await?;
+        let length = usize::from(u16::from_be_bytes([hello[3], hello[4]]));
+        hello.resize(5 + length, 0);
+        socket.read_exact(&mut hello[5..]).await?;
+        anyhow::Ok(hello)
+    };
+    tokio::select! {
+        hello = recorded => hello,
+        connected = client.connect_tls() => connected.map(|_| Vec::new()).context("nobody answered it"),
+    }
+}
+
+#[tokio::test]
+async fn silent_handshakes_keep_nobody_out() -> Result<()> {
+    const PLACES: usize = 2;
+    let stack = Stack::builder().gateway_setting("LIMITS__HANDSHAKES", &PLACES.to_string()).start().await?;
+    let hello = recorded_hello(&stack).await?;
+    let mut silent = Vec::new();
+    for _ in 0..PLACES {
+        let mut socket = TcpStream::connect(stack.client_address(0)?).await?;
+        socket.write_all(&hello).await?;
+        // The gateway's part came; now it waits for what never comes.
+        socket.read_exact(&mut [0; 5]).await?;
+        silent.push(socket);
+    }
+    echoed(&ask(&stack, "GET", &mp("SMS_MP/x"), &[]).await?)?;
+    let metrics = stack.gateway_admin()?.metrics().await?;
+    assert_eq!(metrics.sum("cmg_handshakes_running", &[]), PLACES as f64, "the silent ones were ended meanwhile");
+    drop(silent);
+    stack.finish().await
+}
