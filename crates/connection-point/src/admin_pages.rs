@@ -15,7 +15,7 @@ pub async fn open(
 ) -> Result<(Vec<AdminListener>, ReloadRequests), AdminError> {
     let shown = Arc::clone(point);
     let admin = Admin::new(point.readiness.clone(), point.metrics.registry.clone(), move || status(&shown));
-    let settings = &point.settings.admin;
+    let settings = point.settings().admin.clone();
     let (reload, requests) = reload_channel();
     let listeners = vec![
         admin.listen(settings.listen).await?,

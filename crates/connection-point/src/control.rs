@@ -123,7 +123,7 @@ impl Conversation<'_> {
                 () = retiring.cancelled(), if !told_drain => {
                     told_drain = true;
                     instance.place_is(place.id, PlaceState::Draining, Some(self.link.address.clone()));
-                    self.control.say(PointSaying::Drain(point.settings.drain.deadline)).await;
+                    self.control.say(PointSaying::Drain(point.settings().drain.deadline)).await;
                 }
                 () = &mut drained => return self.stop().await,
                 () = &mut ending => return self.stop().await,

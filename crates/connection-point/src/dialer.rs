@@ -129,7 +129,7 @@ async fn dial_one(place: &Place, address: &HostPort) -> Result<TlsStream, DialEr
     let resolved = resolved.map_err(|error| DialError::Resolve { address: address.clone(), error })?;
     let tcp = connect_any(&resolved).await.map_err(|error| DialError::Connect { address: address.clone(), error })?;
     let name = place.instance.tunnel_name.clone();
-    let stream = tls::connect(tcp, name, Arc::clone(&place.point.tunnel_tls), FlushRule::EverySecondTurn).await;
+    let stream = tls::connect(tcp, name, place.point.tunnel_tls(), FlushRule::EverySecondTurn).await;
     let stream = stream.map_err(|fault| DialError::Tls(fault.explain(&described(place, &address.to_string()))))?;
     if stream.alpn() != Some(TUNNEL_ALPN) {
         return Err(DialError::NotATunnel { address: address.clone() });

@@ -7,6 +7,7 @@ pub mod settings;
 
 pub mod commands;
 pub mod program;
+pub mod reload;
 
 mod metrics;
 mod point;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use cmg_connection_point::settings::{ConnectionPointSettings, ENVIRONMENT};
-use cmg_connection_point::{commands, program, program::StartError};
+use cmg_connection_point::{commands, program, program::StartError, reload::OwnFile};
 use cmg_core::build_info::BUILD;
 use cmg_core::configuration::{Overrides, key_and_value};
 use cmg_core::logs::Logs;
@@ -50,15 +50,18 @@ async fn main() -> ExitCode {
         ConnectionPointSettings::load(&arguments.config, Overrides::from_environment(ENVIRONMENT).sets(&arguments.set));
     match (settings, arguments.command.unwrap_or(Command::Run)) {
         (Err(problems), _) => commands::report(&problems),
-        (Ok(settings), Command::Run) => run(settings).await.unwrap_or_else(|error| commands::failed(&error)),
+        (Ok(settings), Command::Run) => {
+            let own_file = OwnFile { path: arguments.config, set: arguments.set };
+            run(own_file, settings).await.unwrap_or_else(|error| commands::failed(&error))
+        }
         (Ok(settings), Command::Check { print }) => commands::check(&arguments.config, settings, print).await,
     }
 }
 
-async fn run(settings: ConnectionPointSettings) -> Result<ExitCode, StartError> {
+async fn run(own_file: OwnFile, settings: ConnectionPointSettings) -> Result<ExitCode, StartError> {
     let logs = Arc::new(Logs::start(&settings.log).map_err(StartError::process)?);
     let mut signals = Signals::install().map_err(StartError::process)?;
-    let mut running = program::start(settings, &logs).await?;
+    let mut running = program::start(own_file, settings, &logs).await?;
     running.until_stopped(&mut signals).await;
     Ok(running.drain(&mut signals).await.exit_code().into())
 }

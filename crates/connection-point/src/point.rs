@@ -25,10 +25,10 @@ use crate::site::Site;
 use crate::site_source::SourceFacts;
 
 pub struct ConnectionPoint {
-    pub settings: ConnectionPointSettings,
+    settings: ArcSwap<ConnectionPointSettings>,
     pub metrics: PointMetrics,
     pub readiness: Readiness,
-    pub tunnel_tls: Arc<ClientConfig>,
+    tunnel_tls: ArcSwap<ClientConfig>,
     /// Tunnels and exchanges: these are drained.
     pub tasks: Tasks,
     /// What serves them: ends when they have.
@@ -49,8 +49,7 @@ const NO_TUNNEL: &str = "tunnel";
 
 impl ConnectionPoint {
     pub fn new(settings: ConnectionPointSettings, spawner: Spawner) -> Result<Arc<Self>, ConfigFault> {
-        let tunnel = &settings.tunnel;
-        let tunnel_tls = configs::tunnel_dialler(Arc::clone(&tunnel.certificate), &tunnel.authorities)?;
+        let tunnel_tls = tunnel_tls(&settings)?;
         let metrics = PointMetrics::new();
         let readiness = Readiness::new();
         readiness.block(NO_CONFIGURATION, "no site configuration has been read yet");
@@ -58,10 +57,10 @@ impl ConnectionPoint {
         Ok(Arc::new(Self {
             pools: (0..spawner.count()).map(|_| RolePool::new(Arc::clone(&metrics.roles))).collect(),
             source: watch::Sender::new(SourceFacts::default()),
-            settings,
+            settings: ArcSwap::from_pointee(settings),
             metrics,
             readiness,
-            tunnel_tls,
+            tunnel_tls: ArcSwap::new(tunnel_tls),
             tasks: Tasks::new(),
             background: Tasks::new(),
             spawner,
@@ -72,6 +71,29 @@ impl ConnectionPoint {
             instances: ArcSwap::default(),
             tunnels: watch::Sender::new(0),
         }))
+    }
+
+    /// As the file has them; the last good reload counts.
+    pub fn settings(&self) -> Arc<ConnectionPointSettings> {
+        self.settings.load_full()
+    }
+
+    /// What new tunnels are dialed with.
+    pub fn tunnel_tls(&self) -> Arc<ClientConfig> {
+        self.tunnel_tls.load_full()
+    }
+
+    /// Takes other settings over: for new tunnels and for new connections to roles. What is open stays as it is.
+    pub fn take_over(&self, settings: ConnectionPointSettings) -> Result<(), ConfigFault> {
+        let tunnel_tls = tunnel_tls(&settings)?;
+        if !settings.roles_tls.is_like(&self.settings().roles_tls)
+            && let Some(site) = &*self.site()
+        {
+            self.site.store(Some(Arc::new(site.with_roles_tls(&settings.roles_tls)?)));
+        }
+        self.tunnel_tls.store(tunnel_tls);
+        self.settings.store(Arc::new(settings));
+        Ok(())
     }
 
     pub fn site(&self) -> Guard<Option<Arc<Site>>> {
@@ -133,6 +155,11 @@ impl ConnectionPoint {
         self.readiness.clear(NO_TUNNEL);
         TunnelUp { point: Arc::clone(self), _counted: self.metrics.tunnels.hold() }
     }
+}
+
+fn tunnel_tls(settings: &ConnectionPointSettings) -> Result<Arc<ClientConfig>, ConfigFault> {
+    let tunnel = &settings.tunnel;
+    configs::tunnel_dialler(Arc::clone(&tunnel.certificate), &tunnel.authorities)
 }
 
 pub struct TunnelUp {

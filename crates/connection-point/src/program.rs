@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use cmg_core::admin::{AdminError, AdminListener, ReloadRequests};
+use cmg_core::admin::{AdminError, AdminListener, ReloadRequest, ReloadRequests};
 use cmg_core::limits;
 use cmg_core::logs::Logs;
 use cmg_core::shutdown::{Drain, DrainEnd, Signal, Signals};
@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::point::ConnectionPoint;
+use crate::reload::{OwnFile, Reloader};
 use crate::settings::ConnectionPointSettings;
 use crate::site_source::{Look, SiteKeeper, SourceError};
 use crate::{admin_pages, gateways};
@@ -47,13 +48,18 @@ pub struct Running {
     point: Arc<ConnectionPoint>,
     looks: mpsc::Sender<Look>,
     reloads: ReloadRequests,
+    reloader: Reloader,
     _listeners: Vec<AdminListener>,
     /// Dropped last: it ends the threads.
     _workers: Workers,
 }
 
 /// Starts everything; what it needs from others it goes on trying to get.
-pub async fn start(settings: ConnectionPointSettings, logs: &Arc<Logs>) -> Result<Running, StartError> {
+pub async fn start(
+    own_file: OwnFile,
+    settings: ConnectionPointSettings,
+    logs: &Arc<Logs>,
+) -> Result<Running, StartError> {
     let workers = Workers::start(settings.workers, "cmg-connection-point").map_err(StartError::Workers)?;
     let point = ConnectionPoint::new(settings, workers.spawner())?;
     let keeper = SiteKeeper::new(Arc::clone(&point))?;
@@ -63,7 +69,8 @@ pub async fn start(settings: ConnectionPointSettings, logs: &Arc<Logs>) -> Resul
     point.background.spawn("gateways", gateways::follow(Arc::clone(&point))).detach();
     point.start_sweeping();
     say_started(&listeners);
-    Ok(Running { point, looks, reloads, _listeners: listeners, _workers: workers })
+    let reloader = Reloader::new(own_file, logs, &point);
+    Ok(Running { point, looks, reloads, reloader, _listeners: listeners, _workers: workers })
 }
 
 /// One line on stdout, for whoever started the process.
@@ -78,22 +85,33 @@ impl Running {
     /// Follows signals and reloads until it is told to stop.
     pub async fn until_stopped(&mut self, signals: &mut Signals) {
         loop {
-            let look = tokio::select! {
+            tokio::select! {
                 signal = signals.next() => match signal {
                     Signal::Drain | Signal::EndAtOnce => return,
-                    Signal::Reload => Look { answers: None },
+                    Signal::Reload => self.reload(None),
                 },
-                request = self.reloads.next() => Look { answers: Some(request) },
-            };
+                request = self.reloads.next() => self.reload(Some(request)),
+            }
+        }
+    }
+
+    /// First the own file, then what it names as the source.
+    fn reload(&self, answers: Option<ReloadRequest>) {
+        match self.reloader.reload() {
             // A full queue means that it is looked at anyway, and who waits is told that nothing was done.
-            let _ = self.looks.try_send(look);
+            Ok(reader) => drop(self.looks.try_send(Look { reader, answers })),
+            Err(problems) => {
+                if let Some(request) = answers {
+                    request.answer(Err(problems));
+                }
+            }
         }
     }
 
     /// Tells the gateways, lets what runs finish, and ends.
     pub async fn drain(self, signals: &mut Signals) -> DrainEnd {
         let point = &self.point;
-        let settings = point.settings.drain;
+        let settings = point.settings().drain;
         let drain = Drain { delay: settings.delay, deadline: settings.deadline };
         let end = drain.run(&point.tasks, &point.readiness, signals.end_at_once()).await;
         drop(self.looks);

@@ -57,6 +57,15 @@ pub struct RolesTlsSettings {
     pub certificates: Vec<Arc<CertifiedKey>>,
 }
 
+impl RolesTlsSettings {
+    /// Whether a role would notice no difference.
+    pub fn is_like(&self, other: &Self) -> bool {
+        // The key belongs to its certificate: that was checked when it was read.
+        let shown = |settings: &Self| settings.certificates.iter().map(|own| own.cert.clone()).collect::<Vec<_>>();
+        self.roots == other.roots && self.minimum == other.minimum && shown(self) == shown(other)
+    }
+}
+
 impl ConnectionPointSettings {
     /// Reads the file with its overrides and loads every certificate that it names.
     pub fn load(path: &Path, overrides: Overrides) -> Result<Self, Problems> {

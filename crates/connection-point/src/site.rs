@@ -22,7 +22,7 @@ pub struct Site {
     pub publication: Bytes,
     /// Of the text that it was read from: with the publication's it says whether anything has changed.
     pub text_digest: Digest,
-    pub mapping: UrlMapping,
+    pub mapping: Arc<UrlMapping>,
     pub gateways: Vec<SiteGateway>,
     pub notes: Vec<String>,
     roles: HashMap<RoleId, LiveRole>,
@@ -62,12 +62,31 @@ impl Site {
             let endpoints = endpoints.collect();
             roles.insert(role.id, LiveRole { role: live, internal: Arc::clone(&role.internal), endpoints });
         }
-        let mapping = UrlMapping::new(&configuration);
+        let mapping = Arc::new(UrlMapping::new(&configuration));
         let published = publication::encode(&configuration.publication);
         let digest = publication::digest(&published);
         let SiteConfiguration { version, gateways, notes, .. } = configuration;
         let text_digest = publication::digest(text.as_bytes());
         Ok(Self { version, digest, publication: published, text_digest, mapping, gateways, notes, roles })
+    }
+
+    /// The same with other certificates towards roles: no connection that is open to one is used again.
+    pub fn with_roles_tls(&self, tls: &RolesTlsSettings) -> Result<Self, ConfigFault> {
+        let live = |(id, live): (&RoleId, &LiveRole)| {
+            let role = Arc::new(live_role(&live.internal, tls)?);
+            let LiveRole { internal, endpoints, .. } = live;
+            Ok::<_, ConfigFault>((*id, LiveRole { role, internal: Arc::clone(internal), endpoints: endpoints.clone() }))
+        };
+        Ok(Self {
+            version: self.version,
+            digest: self.digest,
+            publication: self.publication.clone(),
+            text_digest: self.text_digest,
+            mapping: Arc::clone(&self.mapping),
+            gateways: self.gateways.clone(),
+            notes: self.notes.clone(),
+            roles: self.roles.iter().map(live).collect::<Result<_, _>>()?,
+        })
     }
 
     /// The role of a mapped request.

@@ -8,6 +8,7 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -32,8 +33,9 @@ pub struct SourceFacts {
 }
 
 /// A wish that the source be looked at now.
-#[derive(Debug)]
 pub struct Look {
+    /// As the own file has it now.
+    pub reader: SourceReader,
     /// Of somebody who waits for the outcome.
     pub answers: Option<ReloadRequest>,
 }
@@ -49,8 +51,9 @@ pub struct SiteKeeper {
 impl SiteKeeper {
     /// Puts the copy of the last good configuration in force, if there is one.
     pub fn new(point: Arc<ConnectionPoint>) -> Result<Self, SourceError> {
-        let reader = SourceReader::new(&point.settings.source.source)?;
-        let kept = KeptCopy::new(&point.settings.state_directory)?;
+        let settings = point.settings();
+        let reader = SourceReader::new(&settings.source.source)?;
+        let kept = KeptCopy::new(&settings.state_directory)?;
         let mut keeper = Self { point, reader, kept, text: None };
         keeper.restore();
         Ok(keeper)
@@ -58,15 +61,19 @@ impl SiteKeeper {
 
     /// Looks at once, then from time to time and when it is told to, until the process ends.
     pub async fn follow(mut self, mut looks: mpsc::Receiver<Look>) {
-        let poll = self.point.settings.source.poll;
         let mut asked: Option<Look> = None;
         loop {
-            let outcome = self.look(asked.is_some()).await;
-            if let Some(Look { answers: Some(request) }) = asked.take() {
+            let is_asked = asked.is_some();
+            let answers = asked.take().and_then(|Look { reader, answers }| {
+                self.reader = reader;
+                answers
+            });
+            let outcome = self.look(is_asked).await;
+            if let Some(request) = answers {
                 request.answer(outcome);
             }
             asked = tokio::select! {
-                () = sleep(poll) => None,
+                () = sleep(self.point.settings().source.poll) => None,
                 look = looks.recv() => match look {
                     Some(look) => Some(look),
                     None => return,
@@ -79,7 +86,7 @@ impl SiteKeeper {
         let name = self.kept.name();
         match self.kept.read() {
             Ok(None) => {}
-            Ok(Some(text)) => match judge(&self.point, &text, self.base(), &name) {
+            Ok(Some(text)) => match judge(&self.point, &text, self.base().as_deref(), &name) {
                 Ok(Judged::New(site)) => {
                     tracing::info!(version = site.version, "the last good site configuration is in force");
                     self.apply(*site);
@@ -114,7 +121,8 @@ impl SiteKeeper {
                 _ => return self.outcome(),
             },
         };
-        let judged = judge(&self.point, &text, self.base(), &self.point.settings.source.source.to_string());
+        let name = self.point.settings().source.source.to_string();
+        let judged = judge(&self.point, &text, self.base().as_deref(), &name);
         match judged {
             Ok(Judged::New(site)) => self.take_over(*site, &text),
             Ok(Judged::InForce) => self.point.source.send_modify(|facts| facts.problems.clear()),
@@ -174,9 +182,9 @@ impl SiteKeeper {
     }
 
     /// Where relative paths in the configuration begin.
-    fn base(&self) -> Option<&std::path::Path> {
-        match &self.point.settings.source.source {
-            SiteSource::File(path) => path.parent(),
+    fn base(&self) -> Option<PathBuf> {
+        match &self.point.settings().source.source {
+            SiteSource::File(path) => path.parent().map(Path::to_owned),
             SiteSource::Url { .. } => None,
         }
     }

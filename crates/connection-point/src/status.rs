@@ -14,11 +14,12 @@ use crate::site::Site;
 pub fn status(point: &ConnectionPoint) -> Value {
     let site = point.site();
     let site = site.as_deref();
-    let identity = &point.settings.tunnel.identity;
+    let settings = point.settings();
+    let identity = &settings.tunnel.identity;
     json!({
         "program": "cmg-connection-point",
-        "site": point.settings.site.as_str(),
-        "connection_point": point.settings.name,
+        "site": settings.site.as_str(),
+        "connection_point": settings.name,
         "connection_id": identity.connection_id.to_string(),
         "configuration": site.map(configuration),
         "source": source(point),
@@ -43,7 +44,7 @@ fn configuration(site: &Site) -> Value {
 fn source(point: &ConnectionPoint) -> Value {
     let facts = point.source.borrow().clone();
     json!({
-        "from": point.settings.source.source.to_string(),
+        "from": point.settings().source.source.to_string(),
         "last_reached": facts.last_reached.map(seconds),
         "out_of_reach_since": facts.out_of_reach_since.map(seconds),
         "problems": facts.problems,

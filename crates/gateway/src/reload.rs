@@ -48,10 +48,8 @@ impl Reloader {
 
     /// Keys whose value has changed and that only a restart applies.
     fn needs_restart(&self, next: &GatewaySettings) -> Vec<String> {
-        let before = self.instance.settings.reading.settings();
-        let is_new = |key: &str, value: &str| !before.iter().any(|old| old.key == key && old.value == value);
-        let is_taken_over = |key: &str| TAKEN_OVER.iter().any(|prefix| key.starts_with(prefix));
-        let changed = next.reading.settings().iter().filter(|new| is_new(&new.key, &new.value));
-        changed.map(|new| new.key.clone()).filter(|key| !is_taken_over(key)).collect()
+        let mut changed = next.reading.changed_since(&self.instance.settings.reading);
+        changed.retain(|key| !TAKEN_OVER.iter().any(|prefix| key.starts_with(prefix)));
+        changed
     }
 }

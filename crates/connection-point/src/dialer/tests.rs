@@ -83,7 +83,7 @@ impl Stage {
         );
         let site = SiteConfiguration::parse(&text, Some(self.folder.path()), "site.toml");
         let site = site.unwrap_or_else(|problems| panic!("{problems}"));
-        let tls = &self.point.settings.roles_tls;
+        let tls = &self.point.settings().roles_tls;
         self.point.apply(Site::new(site, &text, tls, &self.point.metrics, None).unwrap());
     }
 

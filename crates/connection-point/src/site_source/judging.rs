@@ -18,7 +18,8 @@ pub enum Judged {
 pub fn judge(point: &ConnectionPoint, text: &str, base: Option<&Path>, name: &str) -> Result<Judged, Vec<String>> {
     let configuration = SiteConfiguration::parse(text, base, name)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-    let (theirs, ours) = (&configuration.code, &point.settings.site);
+    let settings = point.settings();
+    let (theirs, ours) = (&configuration.code, &settings.site);
     if theirs != ours {
         return Err(vec![format!(
             "{name}: site.code: this is the configuration of site {theirs}, and this connection point serves {ours}; \
@@ -27,7 +28,7 @@ pub fn judge(point: &ConnectionPoint, text: &str, base: Option<&Path>, name: &st
     }
     let in_force = point.site();
     let in_force = in_force.as_deref();
-    let site = Site::new(configuration, text, &point.settings.roles_tls, &point.metrics, in_force)
+    let site = Site::new(configuration, text, &settings.roles_tls, &point.metrics, in_force)
         .map_err(|fault| vec![format!("roles_tls: {fault}")])?;
     let Some(in_force) = in_force else { return Ok(Judged::New(Box::new(site))) };
     let (new, old) = (site.version, in_force.version);

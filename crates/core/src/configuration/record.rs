@@ -53,6 +53,12 @@ impl Reading {
         &self.settings
     }
 
+    /// The keys whose value is another one than it was, in the order of reading.
+    pub fn changed_since(&self, before: &Reading) -> Vec<String> {
+        let is_new = |now: &&Setting| !before.settings.iter().any(|old| old.key == now.key && old.value == now.value);
+        self.settings.iter().filter(is_new).map(|setting| setting.key.clone()).collect()
+    }
+
     pub(super) fn knows(&mut self, key: String, kind: String, default: String) {
         self.known.entry(key.clone()).or_insert(KnownKey { key, kind, default });
     }
