@@ -8,7 +8,10 @@ mod refusals;
 mod requests;
 
 mod balance;
+mod handshakes;
 mod operations;
+mod reloads;
+mod roles;
 mod site;
 mod streams;
 mod third_party;

@@ -266,3 +266,33 @@ async fn one_request_id_on_every_hop() -> Result<()> {
     assert_eq!(stack.at_role(id).await?["id"], id);
     stack.finish().await
 }
+
+/// Whoever asks for another protocol is answered in HTTP/1.1, by a role that knows nothing of the wish.
+#[tokio::test]
+async fn a_wish_for_another_protocol_is_not_heard() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    let mut connection = RawConnection::open(&stack.client()?).await?;
+    let wishes: [&[&str]; 4] = [
+        &["Connection: Upgrade", "Upgrade: websocket", "X-Test-Key: dGhlIHNhbXBsZSBub25jZQ=="],
+        &["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA"],
+        &["Connection: keep-alive, upgrade", "Upgrade: TLS/1.3, h2c"],
+        &["Upgrade: websocket"],
+    ];
+    for wish in wishes {
+        connection.write(request("GET", &mp("SMS_MP/upgrade"), wish)).await?;
+        // The first head that comes, not the first final one.
+        let head = connection.head().await?;
+        assert_eq!(head.status, 200, "{wish:?}: {head:?}");
+        assert_eq!((head.field("upgrade"), head.field("connection")), (None, None), "{wish:?}");
+        let length = head.field("content-length").context("no length")?.parse()?;
+        let seen: serde_json::Value = serde_json::from_slice(&connection.take(length).await?)?;
+        assert_eq!(seen["target"], "/SMS_MP/upgrade");
+        for name in ["upgrade", "connection", "http2-settings"] {
+            assert_eq!(fields_at_role(&seen, name), Vec::<String>::new(), "{name} of {wish:?}");
+        }
+    }
+    // The connection speaks HTTP/1.1 still.
+    echoed(&connection.exchange(request("GET", &mp("SMS_MP/after"), &[])).await?)?;
+    drop(connection);
+    stack.finish().await
+}

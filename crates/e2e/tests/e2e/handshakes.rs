@@ -1,0 +1,68 @@
+//! `unauthenticated = "abort"`: whom no site believes gets no further than the handshake (SPEC G-05).
+
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use cmg_client::Protocol;
+use cmg_e2e::pki::{Authority, Identity, Leaf};
+use cmg_e2e::raw_client::RawConnection;
+use cmg_e2e::{Stack, mp};
+
+use crate::expect::{ask, echoed, request};
+
+/// A stack whose gateway aborts. What anyone may use cannot be published there, and is taken out.
+async fn aborting() -> Result<Stack> {
+    let mut stack =
+        Stack::builder().gateway_setting("UNAUTHENTICATED", "abort").connection_points(0).start_unready().await?;
+    stack.start_connection_point().await?;
+    let why = "is anonymous, but the gateway has unauthenticated";
+    stack.gateways[0].wait_for_line(&["a site configuration was refused", why]).await?;
+    let file = stack.folder().join("site.toml");
+    let text = fs::read_to_string(&file)?;
+    let for_anyone = "authentication = \"anonymous\"\nallow_anonymous = true\n";
+    ensure!(text.contains(for_anyone), "nothing is for anyone in {text}");
+    fs::write(&file, text.replace("version = 1\n", "version = 2\n").replace(for_anyone, ""))?;
+    stack.wait_ready().await?;
+    Ok(stack)
+}
+
+/// How the handshake of this device ends: in TLS 1.3 the client learns of it with its first read.
+async fn alert_for(stack: &Stack, shown: Option<&Identity>) -> Result<String> {
+    let client = stack.client_of(0, shown)?;
+    let mut connection = match RawConnection::open(&client).await {
+        Ok(connection) => connection,
+        Err(error) => return Ok(format!("{error:#}")),
+    };
+    // The gateway may have closed before it is written.
+    let written = connection.write(request("GET", &mp("SMS_MP/x"), &[])).await;
+    let answer = connection.answer("GET").await;
+    let error = answer.err().context("a device that nobody believes was answered")?;
+    Ok(format!("{written:?} {error:#}"))
+}
+
+#[tokio::test]
+async fn whom_nobody_believes_gets_no_handshake_in_abort_mode() -> Result<()> {
+    let stack = aborting().await?;
+    let strange = Authority::root(&stack.pki.folder, "other-client-ca")?.issue(Leaf::client("stranger"))?;
+    let expired = stack.pki.client_ca.issue(Leaf::client("late").expired())?;
+    let devices =
+        [(None, "CertificateRequired"), (Some(&strange), "CertificateUnknown"), (Some(&expired), "CertificateUnknown")];
+    for (number, (shown, alert)) in devices.into_iter().enumerate() {
+        let said = alert_for(&stack, shown).await?;
+        ensure!(said.contains(alert), "{alert} is not in {said}");
+        let failed = |metrics: &cmg_e2e::metrics::Metrics| {
+            metrics.sum("cmg_handshake_faults_total", &["listener=\"client\""]) == number as f64 + 1.0
+        };
+        stack.gateway_admin()?.wait_for_metrics("that the handshake is counted as failed", failed).await?;
+    }
+    let log = &stack.gateways[0];
+    log.wait_for_line(&["TLS handshake with a client failed", "sent no certificate"]).await?;
+    log.wait_for_line(&["TLS handshake with a client failed", "CN=stranger"]).await?;
+    log.wait_for_line(&["TLS handshake with a client failed", "CN=late", "expired"]).await?;
+    echoed(&ask(&stack, "GET", &mp("SMS_MP/x"), &[]).await?)?;
+    assert_eq!(stack.client()?.speaking(Protocol::Http2).get(&mp("SMS_MP/y")).await?.status, 200);
+    let metrics = stack.gateway_admin()?.metrics().await?;
+    assert_eq!(metrics.sum("cmg_handshakes_total", &[]), 2.0, "only good devices are through");
+    assert_eq!(metrics.sum("cmg_exchanges_total", &[]), 2.0, "and nobody else has asked for anything");
+    stack.finish().await
+}
