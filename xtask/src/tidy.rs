@@ -36,6 +36,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("unknown-keys", purity::unknown_keys_are_refused),
     ("anyhow", dependencies::typed_errors_inside),
     ("dependency-rule", dependencies::programs_see_core_and_never_each_other),
+    ("dependencies", dependencies::dependencies_are_used),
     ("independent-witness", dependencies::the_mock_role_is_an_independent_witness),
     ("code-map", documents::the_code_map_is_complete),
     ("coverage", documents::every_requirement_has_a_test),
