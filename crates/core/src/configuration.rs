@@ -18,7 +18,7 @@ pub use origin::{Override, Overrides, key_and_value};
 pub use problem::{Place, Problem, ProblemKind, Problems};
 pub use record::{KnownKey, Reading, Setting};
 pub use table::Table;
-pub use value::{ByteSize, Fault, HostName, HostPort, Secret, Value, by_name, list_names};
+pub use value::{ByteSize, Fault, HostName, HostPort, Value, by_name, list_names};
 
 #[cfg(test)]
 mod tests;

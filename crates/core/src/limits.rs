@@ -231,8 +231,6 @@ pub const IDENTITY_NAME: usize = 64;
 
 /// Series of one family of metrics: the endpoints of some hundred roles.
 pub const METRIC_SERIES: usize = 4096;
-/// Histograms of one family: each is twenty lines of every scrape.
-pub const METRIC_HISTOGRAMS: usize = 512;
 /// Bytes of log lines that wait for the log's reader: some ten thousand lines.
 pub const LOG_QUEUE: usize = 4 * MIB;
 /// Bytes of a line for which a thread keeps its memory.

@@ -18,4 +18,3 @@ pub(crate) mod checker;
 
 pub type CounterFamily<const N: usize> = Family<Counter, N>;
 pub type GaugeFamily<const N: usize> = Family<Gauge, N>;
-pub type HistogramFamily<const N: usize> = Family<Histogram, N>;

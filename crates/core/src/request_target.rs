@@ -110,11 +110,6 @@ impl RequestTarget {
     pub fn segments(&self) -> impl Iterator<Item = &[u8]> {
         self.path().split(|byte| *byte == b'/').skip(1)
     }
-
-    /// One of them, counted from 0.
-    pub fn segment(&self, number: usize) -> Option<&[u8]> {
-        self.segments().nth(number)
-    }
 }
 
 /// Splits an absolute-form into authority and the rest.

@@ -42,13 +42,3 @@ pub enum TunnelBroken {
     #[error("the other end of the tunnel stopped reading")]
     Closed,
 }
-
-impl TunnelBroken {
-    /// The other end has ended this one exchange on purpose; the tunnel itself may be in good health.
-    pub fn is_reset(&self) -> bool {
-        match self {
-            TunnelBroken::Stream(error) => error.is_reset(),
-            TunnelBroken::Frame(_) | TunnelBroken::Status { .. } | TunnelBroken::Closed => false,
-        }
-    }
-}

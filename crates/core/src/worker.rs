@@ -33,14 +33,6 @@ impl Workers {
         Ok(Self { workers })
     }
 
-    pub fn count(&self) -> usize {
-        self.workers.len()
-    }
-
-    pub fn indexes(&self) -> impl Iterator<Item = WorkerIndex> + use<> {
-        (0..self.workers.len()).map(WorkerIndex)
-    }
-
     /// What may start tasks on the workers from anywhere.
     pub fn spawner(&self) -> Spawner {
         Spawner { handles: self.workers.iter().map(|worker| worker.handle.clone()).collect() }
@@ -102,7 +94,7 @@ mod tests {
         let workers = Workers::start(2, "test").unwrap();
         let (tasks, spawner) = (Tasks::new(), workers.spawner());
         let mut names = Vec::new();
-        for at in workers.indexes() {
+        for at in (0..spawner.count()).map(WorkerIndex) {
             let thread = spawner.spawn(at, &tasks, "where", async { thread::current().name().map(str::to_owned) });
             names.push(thread.await.unwrap().unwrap());
         }

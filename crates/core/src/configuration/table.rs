@@ -202,15 +202,6 @@ impl<'a> Table<'a> {
         values
     }
 
-    /// A key of an earlier version.
-    pub fn renamed(&mut self, old: &'static str, new: &str) {
-        self.retired.push(old);
-        if let Some(entry) = self.branch.get(old) {
-            let fault = Fault::new(format!("is now called \"{new}\""), format!("write {new} instead"));
-            self.problem_with(entry.key_place.clone(), old, fault);
-        }
-    }
-
     /// A key that a later version will understand; refused until then, with words of its own.
     pub fn not_available(&mut self, name: &'static str, message: &str, instead: &str) {
         self.retired.push(name);

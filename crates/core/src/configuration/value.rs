@@ -91,38 +91,6 @@ impl Value for String {
     }
 }
 
-/// A text that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The text itself, for the one place that needs it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl Value for Secret {
-    fn kind() -> String {
-        "secret string".to_owned()
-    }
-    fn example() -> String {
-        "\"text\"".to_owned()
-    }
-    fn from_text(text: &str, base: Option<&Path>) -> Result<Self, Fault> {
-        String::from_text(text, base).map(Self)
-    }
-    fn print(&self) -> String {
-        "\"***\"".to_owned()
-    }
-}
-
 impl Value for bool {
     fn kind() -> String {
         "boolean".to_owned()

@@ -64,7 +64,6 @@ enum State {
 #[derive(Debug)]
 pub struct BodyDecoder {
     state: State,
-    dropped_trailers: usize,
 }
 
 impl BodyDecoder {
@@ -87,7 +86,7 @@ impl BodyDecoder {
 
     fn new(state: State) -> Self {
         let state = if state == State::Counted(0) { State::Done } else { state };
-        Self { state, dropped_trailers: 0 }
+        Self { state }
     }
 
     /// The next piece, at most `at_most` bytes of data; with 0 only the end is looked for. After the end it is
@@ -123,7 +122,7 @@ impl BodyDecoder {
                 }
                 State::Trailers => {
                     let Some(mut trailers) = take_trailers(buffer)? else { return Ok(BodyPiece::NeedMore) };
-                    self.dropped_trailers = headers::clean_trailers(&mut trailers);
+                    headers::clean_trailers(&mut trailers);
                     self.state = State::Done;
                     return Ok(BodyPiece::End(trailers));
                 }
@@ -153,11 +152,6 @@ impl BodyDecoder {
             State::Done | State::UntilClose => Ok(()),
             _ => Err(BodyFault::BrokenOff),
         }
-    }
-
-    /// Trailers that were left out because they must not be trailers.
-    pub fn dropped_trailers(&self) -> usize {
-        self.dropped_trailers
     }
 }
 

@@ -52,20 +52,6 @@ impl<M: Series, const N: usize> Family<M, N> {
         series.entry(key).or_default().clone()
     }
 
-    /// Forgets the series of what no longer exists; handles to it count into the void.
-    pub fn forget(&self, values: [&str; N]) {
-        self.series().remove(&values.map(str::to_owned));
-    }
-
-    /// How many series there are, `other` not counted.
-    pub fn len(&self) -> usize {
-        self.series().len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     pub(super) fn render(&self, out: &mut String, name: &str) {
         let series = self.series();
         for (values, one) in series.iter() {
@@ -78,7 +64,7 @@ impl<M: Series, const N: usize> Family<M, N> {
     }
 
     fn series(&self) -> MutexGuard<'_, BTreeMap<[String; N], M>> {
-        // A panic while it was locked left a whole map: every operation on it is one insertion or removal.
+        // A panic while it was locked left a whole map: the only change to it is an insertion.
         self.shared.series.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -109,9 +95,5 @@ mod tests {
         let mut out = String::new();
         family.render(&mut out, "cmg_x");
         assert_eq!(out, "cmg_x{endpoint=\"a\"} 2\ncmg_x{endpoint=\"b\"} 1\ncmg_x{endpoint=\"other\"} 2\n");
-        family.forget(["a"]);
-        assert_eq!(family.len(), 1);
-        family.with(["c"]).increment();
-        assert_eq!(family.with(["c"]).get(), 1);
     }
 }

@@ -76,13 +76,8 @@ impl Gauge {
 
     /// Counts one more until the guard is dropped.
     pub fn hold(&self) -> Held {
-        self.hold_many(1)
-    }
-
-    /// Counts this many more until the guard is dropped.
-    pub fn hold_many(&self, count: i64) -> Held {
-        self.0.0.fetch_add(count, Relaxed);
-        Held { gauge: self.clone(), count }
+        self.0.0.fetch_add(1, Relaxed);
+        Held { gauge: self.clone() }
     }
 }
 
@@ -97,12 +92,11 @@ impl Debug for Gauge {
 #[derive(Debug)]
 pub struct Held {
     gauge: Gauge,
-    count: i64,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.gauge.0.0.fetch_sub(self.count, Relaxed);
+        self.gauge.0.0.fetch_sub(1, Relaxed);
     }
 }
 
@@ -157,11 +151,11 @@ mod tests {
     fn a_gauge_counts_what_is_held() {
         let gauge = Gauge::default();
         let one = gauge.hold();
-        let five = gauge.hold_many(5);
-        assert_eq!(gauge.get(), 6);
+        let other = gauge.hold();
+        assert_eq!(gauge.get(), 2);
         drop(one);
-        assert_eq!(gauge.get(), 5);
-        drop(five);
+        assert_eq!(gauge.get(), 1);
+        drop(other);
         assert_eq!(gauge.get(), 0);
     }
 

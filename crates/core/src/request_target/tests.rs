@@ -332,8 +332,6 @@ fn parts() {
     assert_eq!(target.query(), Some(&b"MPLIST?x"[..]));
     let segments: [&[u8]; 4] = [b"CCM_Proxy_MutualAuth", b"72", b"SMS_MP", b".sms_aut"];
     assert_eq!(target.segments().collect::<Vec<_>>(), segments);
-    assert_eq!(target.segment(1), Some(&b"72"[..]));
-    assert_eq!(target.segment(4), None);
 
     let target = parse(b"HTTPS://GW.example.net:443/a/?").unwrap();
     assert_eq!(target.authority(), Some(&b"GW.example.net:443"[..]));

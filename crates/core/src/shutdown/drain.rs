@@ -43,10 +43,6 @@ pub enum DrainEnd {
 }
 
 impl DrainEnd {
-    pub const fn is_graceful(self) -> bool {
-        matches!(self, DrainEnd::Graceful)
-    }
-
     /// A deadline is a planned end: conversations that last a day always meet it. A second signal is not.
     pub const fn exit_code(self) -> ExitCode {
         match self {

@@ -1,4 +1,4 @@
-//! Judges a client's chain, once per connection, site and trust epoch: roots are the only anchors, uploaded and
+//! Judges a client's chain, once per connection, site and configuration: roots are the only anchors, uploaded and
 //! sent intermediates help to build the path and are never trusted. webpki builds and verifies the path; what
 //! it does not check is checked on each path that it finds. It knows nothing of revocation.
 
@@ -29,7 +29,6 @@ pub struct ClientChains {
 /// What webpki forgets of a root.
 struct Root {
     subject: String,
-    thumbprint: Thumbprint,
     not_before: UnixTime,
     not_after: UnixTime,
     /// Intermediates that may stand between this root and a client.
@@ -45,8 +44,6 @@ pub struct VerifiedChain {
     pub subject: String,
     /// When the first certificate of the path expires, the root included: the verdict holds until then.
     pub not_after: UnixTime,
-    /// For the trust list.
-    pub root: Thumbprint,
 }
 
 impl ClientChains {
@@ -177,7 +174,7 @@ impl ClientChains {
             return Err(root.too_long(between));
         }
         let subject = name_text(read.subject());
-        Ok(VerifiedChain { thumbprint: Thumbprint::of(leaf), subject, not_after, root: root.thumbprint })
+        Ok(VerifiedChain { thumbprint: Thumbprint::of(leaf), subject, not_after })
     }
 }
 
@@ -218,7 +215,6 @@ impl Root {
         let constraints = read.basic_constraints().ok().flatten();
         let root = Self {
             subject: name_text(read.subject()),
-            thumbprint: Thumbprint::of(der),
             not_before: unix_time(read.validity().not_before),
             not_after: unix_time(read.validity().not_after),
             path_length: constraints.and_then(|constraints| constraints.value.path_len_constraint),

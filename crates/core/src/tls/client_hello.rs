@@ -24,8 +24,6 @@ const HANDSHAKE_RECORD: u8 = 22;
 pub struct ClientHello {
     /// Protocols that the client offers, in its order.
     pub alpn: Vec<Vec<u8>>,
-    /// The name that the client asks for, in lower case.
-    pub server_name: Option<String>,
     bytes: Vec<u8>,
 }
 
@@ -116,8 +114,7 @@ impl HelloReader {
                 Ok(Some(accepted)) => {
                     let hello = accepted.client_hello();
                     let alpn = hello.alpn().map(|offered| offered.map(<[u8]>::to_vec).collect()).unwrap_or_default();
-                    let server_name = hello.server_name().map(str::to_ascii_lowercase);
-                    return Ok(Some(ClientHello { alpn, server_name, bytes: std::mem::take(&mut self.bytes) }));
+                    return Ok(Some(ClientHello { alpn, bytes: std::mem::take(&mut self.bytes) }));
                 }
                 Err((fault, mut alert)) => {
                     let _ = alert.write_all(&mut self.alert);

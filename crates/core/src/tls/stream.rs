@@ -10,11 +10,10 @@ mod writing;
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
 
 use rustls::pki_types::CertificateDer;
-use rustls::{CipherSuite, Connection, HandshakeKind, ProtocolVersion};
+use rustls::{Connection, HandshakeKind, ProtocolVersion};
 use tokio::net::TcpStream;
 
 use super::flush_gate::FlushGate;
@@ -116,6 +115,7 @@ impl TlsStream {
     }
 
     /// The name that the client asked for, in lower case; nothing on a connection that we opened.
+    #[cfg(test)]
     pub fn server_name(&self) -> Option<&str> {
         match &*self.tls {
             Connection::Server(server) => server.server_name(),
@@ -127,7 +127,8 @@ impl TlsStream {
         self.tls.protocol_version()
     }
 
-    pub fn cipher_suite(&self) -> Option<CipherSuite> {
+    #[cfg(test)]
+    pub fn cipher_suite(&self) -> Option<rustls::CipherSuite> {
         self.tls.negotiated_cipher_suite().map(|suite| suite.suite())
     }
 
@@ -140,14 +141,6 @@ impl TlsStream {
     pub fn reset_when_dropped(&self) {
         // An error means that it has ended already.
         let _ = self.tcp.set_zero_linger();
-    }
-
-    pub fn peer_address(&self) -> io::Result<SocketAddr> {
-        self.tcp.peer_addr()
-    }
-
-    pub fn local_address(&self) -> io::Result<SocketAddr> {
-        self.tcp.local_addr()
     }
 
     pub(super) fn tcp_mut(&mut self) -> &mut TcpStream {

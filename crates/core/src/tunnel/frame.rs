@@ -162,11 +162,6 @@ impl<D: Direction> Reader<D> {
         self.chunk = chunk;
     }
 
-    /// How far the exchange has been received.
-    pub fn received(&self) -> Received {
-        self.received
-    }
-
     /// The stream ended: is that allowed here?
     pub fn at_end_of_stream(&self) -> Result<(), FrameError> {
         let between_messages = matches!(self.at, At::Prefix) && self.partial.is_empty() && self.chunk.is_empty();
