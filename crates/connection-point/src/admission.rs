@@ -1,4 +1,4 @@
-//! What the gateway should have refused (SPEC C-07): every request is judged again by this site's own mappings,
+//! What the gateway should have refused (C-07): every request is judged again by this site's own mappings,
 //! verbs, limits and proofs. What fails here is not the client's fault but the gateway's. Pure.
 
 use cmg_core::routes::Proof;

@@ -1,4 +1,4 @@
-//! Keeps tunnels to all instances of all gateways that the site names (SPEC T-04): to each one interactive
+//! Keeps tunnels to all instances of all gateways that the site names (T-04): to each one interactive
 //! tunnel per worker of it and its bulk tunnels. What the site no longer names is drained.
 
 use std::sync::Arc;

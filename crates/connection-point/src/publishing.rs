@@ -1,4 +1,4 @@
-//! Decides whether a gateway instance is to be given the site configuration (SPEC S-04): when it has a lower
+//! Decides whether a gateway instance is to be given the site configuration (S-04): when it has a lower
 //! version, or another content under the same one, which it will refuse and both ends will name. Pure.
 
 use cmg_core::tunnel::publication::Digest;

@@ -1,4 +1,4 @@
-//! When to dial again (SPEC T-06): full jitter from the first time on, growing with every failure, never ending,
+//! When to dial again (T-06): full jitter from the first time on, growing with every failure, never ending,
 //! small again after a tunnel that lived. A delay that the gateway asked for comes on top.
 
 use std::hash::{BuildHasher, Hasher, RandomState};

@@ -1,5 +1,5 @@
 //! What operators and their tools ask a program: /healthz, /readyz, /metrics and /status, read-only, on
-//! loopback (SPEC G-04, O-03); what changes anything goes over a Unix socket. Never reachable through a
+//! loopback (G-04, O-03); what changes anything goes over a Unix socket. Never reachable through a
 //! listener for clients, and never a secret in an answer.
 
 mod listener;

@@ -1,6 +1,6 @@
 //! HTTP/1.1 as bytes: heads in and out, framing of bodies, and the strict judge of field syntax. Used by the
 //! gateway towards clients and by the role client towards roles. What it accepts has one reading only
-//! (SPEC G-13); it never waits, never reads a clock and never touches a socket.
+//! (G-13); it never waits, never reads a clock and never touches a socket.
 #![deny(clippy::indexing_slicing)]
 
 mod answer;

@@ -1,4 +1,4 @@
-//! Log lines on stderr: for people on a terminal, JSON otherwise, `cmtrace` on request (SPEC O-04). A line
+//! Log lines on stderr: for people on a terminal, JSON otherwise, `cmtrace` on request (O-04). A line
 //! is put together in its thread and handed to one writer thread; who logs never waits for who reads, lines
 //! that find no room are dropped and counted. [`exchange`] is the cheap way for the one line per exchange.
 //! Never a secret, token or body.

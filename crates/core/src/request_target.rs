@@ -1,4 +1,4 @@
-//! The stage that admits a request target (SPEC G-09): judged once, on its raw bytes and on what they decode
+//! The stage that admits a request target (G-09): judged once, on its raw bytes and on what they decode
 //! to, and kept as it came. What was checked is what is sent; nothing is ever decoded, merged or re-encoded.
 #![deny(clippy::indexing_slicing)]
 

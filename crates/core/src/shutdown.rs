@@ -1,5 +1,5 @@
 //! Every task belongs to someone, and stopping is a designed path: [`Tasks`] spawns and knows what runs,
-//! [`Signals`] says when to stop or reload, [`Drain`] stops in order (SPEC O-07), [`ExitCode`] says how it
+//! [`Signals`] says when to stop or reload, [`Drain`] stops in order (O-07), [`ExitCode`] says how it
 //! went. Nothing else in the programs spawns.
 
 mod drain;

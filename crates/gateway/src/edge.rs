@@ -99,6 +99,6 @@ pub trait Edge: Send {
     /// Pushes out what was sent.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientGone>>;
 
-    /// Breaks the answer visibly, so that it cannot be taken for complete (SPEC G-21).
+    /// Breaks the answer visibly, so that it cannot be taken for complete (G-21).
     fn cut(&mut self);
 }

@@ -1,5 +1,5 @@
 //! When certificates of this gateway expire: as metrics always, as warnings 30, 14, 7 and 1 days before, at start,
-//! at each reload and once a day (SPEC G-02).
+//! at each reload and once a day (G-02).
 
 use std::sync::Arc;
 

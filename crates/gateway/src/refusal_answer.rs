@@ -1,5 +1,5 @@
 //! A [`Refusal`] as an answer: status, code in reason phrase, header and body, and what to do next. The same
-//! for both versions of HTTP (SPEC G-20). Says nothing that the client must not know.
+//! for both versions of HTTP (G-20). Says nothing that the client must not know.
 
 use std::future::poll_fn;
 

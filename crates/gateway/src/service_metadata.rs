@@ -1,4 +1,4 @@
-//! The gateway's own paths (SPEC G-22): service name and instance for anyone who may ask, the version only for
+//! The gateway's own paths (G-22): service name and instance for anyone who may ask, the version only for
 //! an authenticated client.
 
 use std::future::poll_fn;

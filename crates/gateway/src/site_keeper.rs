@@ -1,4 +1,4 @@
-//! Keeps the site configurations in force (SPEC S-04): judges what a connection point pushes, writes it to disk,
+//! Keeps the site configurations in force (S-04): judges what a connection point pushes, writes it to disk,
 //! then puts it in force and says so. One after another, on the main thread; a kill at any moment leaves the old
 //! configuration or the new one, never half of one.
 

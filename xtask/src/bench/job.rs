@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// Bytes of a small answer and of a small upload: SPEC Q-01.
+/// Bytes of a small answer and of a small upload: Q-01.
 pub const SMALL_ANSWER: usize = 1024;
 pub const SMALL_UPLOAD: usize = 2048;
 

@@ -19,7 +19,7 @@ pub enum Row {
     Stalled,
 }
 
-/// What SPEC section 13 asks of the finished product.
+/// What the requirements of quality (Q) ask of the finished product.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Goal {
     None,

@@ -1,5 +1,5 @@
 //! The fields that we set on a request, after everything that a client could have set in their place is gone
-//! (SPEC G-14). What is the same for all requests of a connection is made once and shared.
+//! (G-14). What is the same for all requests of a connection is made once and shared.
 
 use bytes::{BufMut, Bytes, BytesMut};
 

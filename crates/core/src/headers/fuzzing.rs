@@ -1,4 +1,4 @@
-//! Body of the fuzz target for header rules. The list of SPEC G-14 stands here a second time, as text and read
+//! Body of the fuzz target for header rules. The list of G-14 stands here a second time, as text and read
 //! in the simplest way. The property tests run it too.
 
 use bytes::Bytes;

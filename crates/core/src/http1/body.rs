@@ -1,6 +1,6 @@
 //! Takes the data of a body out of its framing, for requests and answers alike. Data is split off the read
 //! buffer and never copied; how much may come is the caller's to count. A body that breaks off is never taken
-//! for whole (SPEC G-21).
+//! for whole (G-21).
 
 use bytes::{Bytes, BytesMut};
 

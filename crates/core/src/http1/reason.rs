@@ -1,5 +1,5 @@
 //! The reason phrase of an answer that comes from a role, as administrators of such gateways know it
-//! (SPEC G-19). Changes words for the eye only; status, fields and body stay the role's.
+//! (G-19). Changes words for the eye only; status, fields and body stay the role's.
 
 use bytes::{BufMut, Bytes, BytesMut};
 

@@ -1,5 +1,5 @@
 //! The head of a client's request: raw bytes in, a head with one reading out, or the fault that says which
-//! rule it broke. Never repairs anything; a request that is not plainly right does not pass (SPEC G-13).
+//! rule it broke. Never repairs anything; a request that is not plainly right does not pass (G-13).
 
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr2;

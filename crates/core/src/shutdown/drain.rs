@@ -1,4 +1,4 @@
-//! Stopping in order (SPEC O-07): not ready, a delay in which balancers notice, no new work, finish what
+//! Stopping in order (O-07): not ready, a delay in which balancers notice, no new work, finish what
 //! runs, a deadline, last words. Says which way it ended.
 
 use std::future::Future;

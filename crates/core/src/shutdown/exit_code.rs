@@ -1,4 +1,4 @@
-//! How a program ended, as its exit code (SPEC O-07).
+//! How a program ended, as its exit code (O-07).
 
 /// The closed list; `analyze` has its own meaning for 1 and 10 when it comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 //! What the operator or the supervisor says to the process: the first SIGTERM or SIGINT means drain, the
-//! second means end at once, SIGHUP means reload (SPEC O-07).
+//! second means end at once, SIGHUP means reload (O-07).
 
 use std::io;
 

@@ -1,6 +1,6 @@
 //! The half of an exchange that reads: interim answers dropped and counted, one head, its body, and whether
 //! the connection may be kept. Small chunks that have arrived together are passed on together, and nothing
-//! waits for more (SPEC G-18).
+//! waits for more (G-18).
 
 use std::io;
 use std::task::{Context, Poll, ready};

@@ -1,6 +1,6 @@
 //! What a connection says when it ends where an answer was due, in words that an administrator of the role
 //! can act upon. Knows the one case that looks like a network fault and is a setting: a role that asks for a
-//! client certificate only after it has read the request (SPEC C-02).
+//! client certificate only after it has read the request (C-02).
 
 use std::io;
 

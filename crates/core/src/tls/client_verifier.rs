@@ -20,7 +20,7 @@ use super::chain::{ChainFault, within_caps};
 /// Judges a chain in the handshake.
 pub type HandshakeJudge = Arc<dyn Fn(&[CertificateDer<'_>], UnixTime) -> Result<(), ChainFault> + Send + Sync>;
 
-/// What becomes of a client without a certificate that is trusted (SPEC G-05).
+/// What becomes of a client without a certificate that is trusted (G-05).
 #[derive(Clone)]
 pub enum Unauthenticated {
     /// The handshake passes; the request is refused with its code.

@@ -1,5 +1,5 @@
 //! Who a connection point is: the SAN URI `cmg:<site>/<connection point>/<connection id>` of its tunnel
-//! certificate (SPEC T-03). Parsed strictly; there is one spelling of each identity.
+//! certificate (T-03). Parsed strictly; there is one spelling of each identity.
 
 use std::fmt;
 use std::str::FromStr;

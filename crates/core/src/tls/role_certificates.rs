@@ -1,5 +1,5 @@
 //! The certificate that the connection point shows to a role that asks for one. The choice is explained in the
-//! log: every candidate, and why each was dropped (SPEC C-02).
+//! log: every candidate, and why each was dropped (C-02).
 
 use std::fmt::Write;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -22,7 +22,7 @@ use super::stock::{Gathered, Unread};
 pub use detached::DetachedTls;
 
 /// An established connection. `AsyncRead` ends cleanly only after the peer's close_notify; a connection that
-/// was cut reads as [`io::ErrorKind::UnexpectedEof`] (SPEC G-21).
+/// was cut reads as [`io::ErrorKind::UnexpectedEof`] (G-21).
 pub struct TlsStream {
     tcp: TcpStream,
     tls: Box<Connection>,

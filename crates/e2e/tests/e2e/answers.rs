@@ -1,4 +1,4 @@
-//! A role's answer passes as it is: status, fields, bytes, ends and trailers (SPEC G-18, G-19, G-21, G-24).
+//! A role's answer passes as it is: status, fields, bytes, ends and trailers (G-18, G-19, G-21, G-24).
 
 use anyhow::Result;
 use cmg_client::Request;

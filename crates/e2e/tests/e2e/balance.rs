@@ -1,4 +1,4 @@
-//! Strict round robin, skipping, lanes and workers (SPEC G-15, T-04, S-10).
+//! Strict round robin, skipping, lanes and workers (G-15, T-04, S-10).
 
 mod passed_over;
 mod sites;

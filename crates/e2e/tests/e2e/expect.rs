@@ -39,7 +39,7 @@ pub fn fields_at_role(seen: &Value, name: &str) -> Vec<String> {
     fields.iter().filter(is_wanted).filter_map(|field| field[1].as_str().map(str::to_owned)).collect()
 }
 
-/// The refusal in all its places: status, reason phrase, header, body, log line and metric (SPEC G-20).
+/// The refusal in all its places: status, reason phrase, header, body, log line and metric (G-20).
 pub async fn refused(stack: &Stack, answer: &RawAnswer, kind: RefusalKind) -> Result<Value> {
     let code = kind.code();
     let about = || format!("{} {} {}", answer.status, answer.reason, answer.text());

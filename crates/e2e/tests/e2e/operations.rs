@@ -1,4 +1,4 @@
-//! What an administrator sees and does: health, metrics, own paths, sockets, logs, checks, signals (SPEC G-22, T-01,
+//! What an administrator sees and does: health, metrics, own paths, sockets, logs, checks, signals (G-22, T-01,
 //! O-02 to O-04, O-07).
 
 use std::collections::BTreeSet;

@@ -1,4 +1,7 @@
-//! Roles that are dead beside those that live (SPEC C-03, T-09).
+//! Roles that are dead beside those that live (SPEC C-03, T-09), and roles that ask for a certificate too late
+//! (SPEC C-02).
+
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use cmg_client::{Protocol, Request};

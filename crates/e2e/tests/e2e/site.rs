@@ -1,4 +1,4 @@
-//! Site configurations on their way: pushed, versioned, atomic, kept; the inside stays inside (SPEC S-01 to S-06).
+//! Site configurations on their way: pushed, versioned, atomic, kept; the inside stays inside (S-01 to S-06).
 
 mod versions;
 

@@ -1,4 +1,4 @@
-//! Large and slow bodies: flat memory, early answers, cancellation, stalled readers (SPEC T-08 to T-11, G-18).
+//! Large and slow bodies: flat memory, early answers, cancellation, stalled readers (T-08 to T-11, G-18).
 
 mod early;
 mod ends;

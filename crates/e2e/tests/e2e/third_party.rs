@@ -1,4 +1,4 @@
-//! Clients that are not ours: curl and Python (SPEC K-03). A missing one fails the test with the line that
+//! Clients that are not ours: curl and Python (K-03). A missing one fails the test with the line that
 //! installs it.
 
 use std::path::{Path, PathBuf};

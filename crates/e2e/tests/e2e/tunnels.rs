@@ -1,4 +1,4 @@
-//! The tunnel under abuse: aborts, load, stream limits, lost connections, strangers (SPEC T-03, T-08, T-11, T-12).
+//! The tunnel under abuse: aborts, load, stream limits, lost connections, strangers (T-03, T-08, T-11, T-12).
 
 mod long_lives;
 mod losses;

@@ -1,4 +1,4 @@
-//! Every verb of every kind, and every length, against the table of the SPEC written a second time.
+//! Every verb of every kind, and every length, against the tables of G-11 and G-12 written a second time.
 
 use cmg_core::refusal::RefusalKind::{ContentTooLarge, MethodNotAllowed};
 use cmg_core::site::RoleKind;
@@ -14,7 +14,7 @@ const MIB: u64 = 1 << 20;
 /// More than any endpoint here allows.
 const CAP: u64 = 1 << 40;
 
-/// A role of each kind that can be published, with its id, verbs and largest body (SPEC G-11, G-12).
+/// A role of each kind that can be published, with its id, verbs and largest body (G-11, G-12).
 const KINDS: [(u64, &str, &str, u64); 6] = [
     (1, "management-point", "HEAD, CCM_POST, BITS_POST, GET, PROPFIND, POST", 32 * MIB),
     (2, "software-update-point", "GET, HEAD, POST", 32 * MIB),

@@ -1,4 +1,4 @@
-//! What each kind publishes, as clients reach it (SPEC S-07, S-08).
+//! What each kind publishes, as clients reach it (S-07, S-08).
 
 use cmg_core::request_target::RequestTarget;
 

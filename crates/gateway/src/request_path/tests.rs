@@ -1,4 +1,4 @@
-//! A panic in the path of a request, on a whole instance without sockets (SPEC O-08, G-20).
+//! A panic in the path of a request, on a whole instance without sockets (O-08, G-20).
 
 use std::process::Command;
 use std::task::{Context, Poll};

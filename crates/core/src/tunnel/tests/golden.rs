@@ -1,4 +1,4 @@
-//! Every message of the proto as bytes written by hand (SPEC T-14). A test that fails here means that an older
+//! Every message of the proto as bytes written by hand (T-14). A test that fails here means that an older
 //! peer will no longer understand us.
 
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! Several sites on one gateway: the role id, or the prefix, says whose connection points serve (SPEC S-10).
+//! Several sites on one gateway: the role id, or the prefix, says whose connection points serve (S-10).
 
 use std::fs;
 

@@ -1,5 +1,5 @@
 //! Versions and digests as both ends tell them, connection points that disagree, and how a change is noticed
-//! (SPEC S-02, S-04, S-05).
+//! (S-02, S-04, S-05).
 
 use std::fs;
 

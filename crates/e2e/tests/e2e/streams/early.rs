@@ -1,4 +1,4 @@
-//! Answers before the end of the request: upload and download are independent halves (SPEC T-10).
+//! Answers before the end of the request: upload and download are independent halves (T-10).
 
 use anyhow::{Context, Result};
 use cmg_client::{Request, RequestBody};

@@ -1,4 +1,4 @@
-//! How streams end before their time: clients that go away at any point, bytes that stop coming (SPEC T-11, T-15).
+//! How streams end before their time: clients that go away at any point, bytes that stop coming (T-11, T-15).
 
 use anyhow::Result;
 use cmg_client::{Request, RequestBody};

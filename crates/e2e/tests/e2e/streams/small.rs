@@ -1,4 +1,5 @@
-//! Bodies in the smallest pieces: each a chunk, a record and a message of its own (SPEC G-18, DESIGN trap 5).
+//! Bodies in the smallest pieces: each a chunk, a record and a message of its own (G-18). h2 ends a connection on
+//! which too many small frames come.
 
 use anyhow::Result;
 use cmg_e2e::raw_client::RawConnection;

@@ -22,8 +22,8 @@ async fn leave_after(connection: &mut Connection, bytes: usize) -> Result<()> {
     Ok(())
 }
 
-/// h2's own guards would end a tunnel after a thousand resets (DESIGN, traps 1 and 2). Half of the clients close
-/// their connection each time, the other half resets one stream after the other on one connection.
+/// h2's own guards count resets over the life of a connection and would end a tunnel after a thousand. Half of the
+/// clients close their connection each time, the other half resets one stream after the other on one connection.
 #[tokio::test]
 async fn ten_thousand_aborted_downloads() -> Result<()> {
     let stack = Stack::builder().start().await?;

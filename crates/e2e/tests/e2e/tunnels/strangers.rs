@@ -1,4 +1,4 @@
-//! Who may not attach, and how both ends say which certificate is wrong and why (SPEC T-03).
+//! Who may not attach, and how both ends say which certificate is wrong and why (T-03).
 
 use anyhow::Result;
 use cmg_e2e::pki::{Authority, Leaf, TUNNEL_NAME};
