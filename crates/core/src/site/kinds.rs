@@ -19,7 +19,7 @@ pub enum RoleKind {
     Custom,
 }
 
-const NAMES: [(&str, RoleKind); 8] = [
+pub(super) const NAMES: [(&str, RoleKind); 8] = [
     ("management-point", RoleKind::ManagementPoint),
     ("software-update-point", RoleKind::SoftwareUpdatePoint),
     ("distribution-point", RoleKind::DistributionPoint),
