@@ -9,6 +9,7 @@ use cmg_core::shutdown::ExitCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
+use crate::program::StartError;
 use crate::settings::GatewaySettings;
 
 /// Prints everything that is wrong with a file.
@@ -22,6 +23,18 @@ pub fn report(problems: &Problems) -> ProcessExit {
 pub fn failed(why: &str) -> ProcessExit {
     eprintln!("cmg-gateway: {why}");
     ExitCode::RunTimeFailure.into()
+}
+
+/// Prints why the program could not start.
+pub fn could_not_start(why: &StartError) -> ProcessExit {
+    eprintln!("cmg-gateway: {why}");
+    let code = match why {
+        StartError::Tls(_) => ExitCode::Certificate,
+        StartError::Listen { .. } | StartError::Workers(_) | StartError::Store(_) | StartError::Admin(_) => {
+            ExitCode::RunTimeFailure
+        }
+    };
+    code.into()
 }
 
 /// The file has been read without a problem.

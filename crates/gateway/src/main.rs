@@ -82,7 +82,7 @@ async fn run(source: program::Source, settings: GatewaySettings) -> ExitCode {
         Err(error) => {
             tracing::error!(%error, "the gateway could not start");
             logs.flush();
-            commands::failed(&error.to_string())
+            commands::could_not_start(&error)
         }
     }
 }

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     };
     match runtime.block_on(run(settings)) {
         Ok(code) => code,
-        Err(error) => failed(&error, error.exit_code()),
+        Err(error) => failed(&error, ExitCode::RunTimeFailure),
     }
 }
 

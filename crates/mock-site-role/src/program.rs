@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cmg_core::admin::{Admin, AdminError, AdminListener, Readiness};
 use cmg_core::metrics::Registry;
-use cmg_core::shutdown::{Drain, DrainEnd, ExitCode, Signal, Signals, Tasks};
+use cmg_core::shutdown::{Drain, DrainEnd, Signal, Signals, Tasks};
 use serde_json::json;
 
 use crate::admin;
@@ -27,15 +27,6 @@ pub enum StartError {
     Signals(io::Error),
     #[error("the addresses could not be written to stdout: {0}")]
     Stdout(io::Error),
-}
-
-impl StartError {
-    pub fn exit_code(&self) -> ExitCode {
-        match self {
-            StartError::Listener { .. } | StartError::Admin(_) => ExitCode::NetworkOrPeer,
-            StartError::Signals(_) | StartError::Stdout(_) => ExitCode::RunTimeFailure,
-        }
-    }
 }
 
 /// A role that serves.
