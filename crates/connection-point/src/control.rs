@@ -1,6 +1,7 @@
 //! The conversation with a gateway on one tunnel: hello, site configuration, heartbeat, drain (SPEC T-05, T-13,
 //! T-14, S-04). Its end is the end of the tunnel.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
@@ -12,14 +13,14 @@ use cmg_core::tunnel::message::GoodbyeReason;
 use cmg_core::tunnel::publication::Digest;
 use cmg_core::tunnel::serving_control::{ControlCall, GatewaySaid, PointSaying, ServedControl};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, interval, timeout};
+use tokio::time::{Instant, interval, sleep_until, timeout};
 
 use crate::instance::{Facts, Instance, PlaceState};
-use crate::link::{Link, LinkEnd};
+use crate::link::{Accusation, Link, LinkEnd};
 use crate::publishing::{Ours, Step, next_step};
 
 /// Waits for the gateway's call and talks until one end has enough.
-pub async fn converse(link: &Arc<Link>, mut call: ControlCall, violations: mpsc::Receiver<String>) -> LinkEnd {
+pub async fn converse(link: &Arc<Link>, mut call: ControlCall, violations: mpsc::Receiver<Accusation>) -> LinkEnd {
     let mut control = match timeout(limits::TUNNEL_ESTABLISH, call.made()).await {
         Ok(Ok(control)) => control,
         Ok(Err(end)) => return end.into(),
@@ -35,7 +36,7 @@ pub async fn converse(link: &Arc<Link>, mut call: ControlCall, violations: mpsc:
         say_goodbye(&mut control, GoodbyeReason::Incompatible, why.clone()).await;
         return LinkEnd::Incompatible(why);
     }
-    Conversation { link, control, violations, publishing: None }.run(&hello).await
+    Conversation { link, control, violations, accused: None, publishing: None }.run(&hello).await
 }
 
 fn own_hello(link: &Link) -> ConnectionPointHello {
@@ -60,7 +61,9 @@ async fn say_goodbye(control: &mut ServedControl, reason: GoodbyeReason, detail:
 struct Conversation<'a> {
     link: &'a Arc<Link>,
     control: ServedControl,
-    violations: mpsc::Receiver<String>,
+    violations: mpsc::Receiver<Accusation>,
+    /// To be decided then.
+    accused: Option<(Instant, Accusation)>,
     publishing: Option<Publishing>,
 }
 
@@ -116,9 +119,11 @@ impl Conversation<'_> {
                 // Both senders live as long as the process.
                 _ = changes.changed() => {}
                 _ = facts.changed() => {}
-                Some(what) = self.violations.recv() => {
-                    say_goodbye(&mut self.control, GoodbyeReason::Violation, what.clone()).await;
-                    return LinkEnd::Violation(what);
+                Some(accusation) = self.violations.recv(), if self.accused.is_none() => {
+                    self.accused = Some((Instant::now() + limits::VIOLATION_DOUBT, accusation));
+                }
+                () = at(self.accused.as_ref().map(|(at, _)| *at)) => {
+                    if let Some(end) = self.judge().await { return end }
                 }
                 () = retiring.cancelled(), if !told_drain => {
                     told_drain = true;
@@ -129,6 +134,19 @@ impl Conversation<'_> {
                 () = &mut ending => return self.stop().await,
             }
         }
+    }
+
+    /// The end of the tunnel, if the gateway has not said meanwhile that it had another configuration in force.
+    async fn judge(&mut self) -> Option<LinkEnd> {
+        let (_, Accusation { what, came, judged_by }) = self.accused.take()?;
+        let instance = &self.link.place.instance;
+        if !instance.agreed_on(&judged_by, came) {
+            return None;
+        }
+        let (gateway, name) = (&instance.gateway, &instance.name);
+        tracing::error!(gateway, instance = name, violation = what, "the gateway broke the rules: the tunnel ends");
+        say_goodbye(&mut self.control, GoodbyeReason::Violation, what.clone()).await;
+        Some(LinkEnd::Violation(what))
     }
 
     async fn stop(&mut self) -> LinkEnd {
@@ -148,8 +166,12 @@ impl Conversation<'_> {
             GatewaySaid::Goodbye { detail, retry_after } => return Some(LinkEnd::Goodbye { detail, retry_after }),
             GatewaySaid::Verdict(verdict) => {
                 log_verdict(instance, &verdict);
-                if let Some(published) = self.publishing.take_if(|published| published.version == verdict.version) {
-                    instance.heard_verdict(&verdict, published.digest);
+                let published = self.publishing.take_if(|published| published.version == verdict.version);
+                instance.heard_verdict(&verdict, published.as_ref().map(|published| published.digest));
+            }
+            GatewaySaid::InForce(in_force) => {
+                if instance.heard_in_force(&in_force) {
+                    log_in_force(instance, in_force.version);
                 }
             }
         }
@@ -188,6 +210,22 @@ impl Conversation<'_> {
             "publishing the site configuration"
         );
         self.control.say(PointSaying::Configuration { version, publication }).await;
+    }
+}
+
+/// Completes at that time; without one never.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => pending().await,
+    }
+}
+
+fn log_in_force(instance: &Instance, version: u64) {
+    let (gateway, name) = (&instance.gateway, &instance.name);
+    match version {
+        0 => tracing::warn!(gateway, instance = name, "gateway said: it has no configuration of the site in force"),
+        version => tracing::info!(gateway, instance = name, version, "gateway said: another configuration is in force"),
     }
 }
 

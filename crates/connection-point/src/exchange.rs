@@ -11,12 +11,14 @@ use cmg_core::limits;
 use cmg_core::request_target::RequestTarget;
 use cmg_core::site_role::{Patience, Role, RoleError, RoleExchange, RoleFault, RoleRequest};
 use cmg_core::tunnel::message::{AnswerHead, Refused, RefusedReason, RequestHead};
+use cmg_core::tunnel::publication::Digest;
 use cmg_core::tunnel::serving::{Answering, Incoming, Part, ServedExchange};
 use cmg_core::url_mapping::Mapped;
+use tokio::time::Instant;
 
 use crate::admission::{Violation, admit};
 use crate::exchange_record::ExchangeRecord;
-use crate::link::Link;
+use crate::link::{Accusation, Link};
 use crate::relay::{Passed, Relay, first_part};
 
 /// Why an exchange ended before its answer was given whole.
@@ -35,6 +37,7 @@ pub enum Stop {
 /// Serves one exchange to its end, whatever that is.
 pub async fn serve(link: Arc<Link>, served: ServedExchange) {
     let ServedExchange { head, mut body, mut answer } = served;
+    let (came, judged_by) = (Instant::now(), link.place.point.site().as_ref().map(|site| site.digest));
     let (mut record, mut passed) = (ExchangeRecord::start(&link, &head), Passed::default());
     let running = link.begin_exchange(limits::ACTIVE_EXCHANGES + limits::WAITING_EXCHANGES);
     let ended = match running {
@@ -48,7 +51,7 @@ pub async fn serve(link: Arc<Link>, served: ServedExchange) {
         Err(Stop::Refused(told, _)) => refuse(answer, told.reason, &told.detail, told.not_started),
         Err(Stop::Violation(violation)) => {
             refuse(answer, RefusedReason::Refused, &violation.to_string(), false);
-            report(&link, &violation);
+            report(&link, &violation, came, judged_by);
         }
     }
 }
@@ -139,17 +142,14 @@ fn refuse(answer: Answering, reason: RefusedReason, detail: &str, not_started: b
     let _ = answer.refuse(Refused { reason, detail: detail.to_owned(), not_started });
 }
 
-/// A violation ends the tunnel, unless the gateway may have admitted the request under an older configuration.
-fn report(link: &Link, violation: &Violation) {
+/// A violation ends the tunnel, unless the gateway may have admitted the request under another configuration.
+fn report(link: &Link, violation: &Violation, came: Instant, judged_by: Option<Digest>) {
     let place = &link.place;
     place.point.metrics.violations.increment();
     let (gateway, instance) = (&place.instance.gateway, &place.instance.name);
-    let is_proved = place.point.site().as_ref().is_some_and(|site| place.instance.agrees_on(&site.digest));
-    if is_proved {
-        tracing::error!(gateway, instance, %violation, "the gateway broke the rules: the tunnel ends");
-        link.report_violation(violation.to_string());
-    } else {
-        tracing::warn!(gateway, instance, %violation, "refused what the gateway should not have let through");
+    tracing::warn!(gateway, instance, %violation, "refused what the gateway should not have let through");
+    if let Some(judged_by) = judged_by.filter(|digest| place.instance.agreed_on(digest, came)) {
+        link.accuse(Accusation { what: violation.to_string(), came, judged_by });
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use cmg_core::configuration::HostPort;
 use cmg_core::limits;
 use cmg_core::site::{GatewayInstance, SiteGateway};
-use cmg_core::tunnel::control::ConfigurationVerdict;
+use cmg_core::tunnel::control::{ConfigurationInForce, ConfigurationVerdict};
 use cmg_core::tunnel::handshake::{BOOT_ID, GatewayHello};
 use cmg_core::tunnel::message::Lane;
 use cmg_core::tunnel::publication::Digest;
@@ -132,16 +132,23 @@ impl Instance {
             if was.is_none_or(|was| was.boot_id != hello.boot_id) {
                 (facts.refused, facts.is_draining) = (None, false);
             }
-            facts.in_force.now(hello.configuration_version, &hello.configuration_digest);
+            facts.now_in_force(hello.configuration_version, &hello.configuration_digest);
         });
     }
 
-    pub fn heard_verdict(&self, verdict: &ConfigurationVerdict, published: Digest) {
+    /// Another configuration came into force there, or none is any more; says whether that is news.
+    pub fn heard_in_force(&self, in_force: &ConfigurationInForce) -> bool {
+        self.facts.send_if_modified(|facts| facts.now_in_force(in_force.version, &in_force.digest))
+    }
+
+    /// A verdict; `published` is what was judged, if this tunnel had published it.
+    pub fn heard_verdict(&self, verdict: &ConfigurationVerdict, published: Option<Digest>) {
         self.facts.send_modify(|facts| {
-            facts.in_force.now(verdict.version_in_force, &verdict.digest_in_force);
+            facts.now_in_force(verdict.version_in_force, &verdict.digest_in_force);
+            let Some(digest) = published else { return };
             let boot_id = facts.hello.as_ref().map(|hello| hello.boot_id).unwrap_or_default();
             let (version, problems) = (verdict.version, verdict.problems.clone());
-            facts.refused = (!verdict.applied).then_some(Refused { boot_id, version, digest: published, problems });
+            facts.refused = (!verdict.applied).then_some(Refused { boot_id, version, digest, problems });
         });
     }
 
@@ -162,11 +169,11 @@ impl Instance {
         self.facts.send_modify(|facts| facts.is_publishing = false);
     }
 
-    /// Whether it has had this configuration in force for long enough that nothing admitted under another one is
-    /// under way.
-    pub fn agrees_on(&self, digest: &Digest) -> bool {
+    /// Whether it had this configuration in force at that time, and for so long before that nothing admitted under
+    /// another one was under way; and has it still.
+    pub fn agreed_on(&self, digest: &Digest, at: Instant) -> bool {
         let facts = self.facts.borrow();
-        facts.in_force.digest == digest && facts.in_force.since.elapsed() > limits::AGREED
+        facts.in_force.digest == digest && at.saturating_duration_since(facts.in_force.since) > limits::AGREED
     }
 
     pub fn place_is(&self, id: PlaceId, state: PlaceState, address: Option<String>) {
@@ -202,10 +209,14 @@ impl Instance {
     }
 }
 
-impl InForce {
-    fn now(&mut self, version: u64, digest: &[u8]) {
-        if (self.version, self.digest.as_slice()) != (version, digest) {
-            *self = Self { version, digest: digest.to_vec(), since: Instant::now() };
+impl Facts {
+    /// Says whether that is news. What was refused beside another configuration may be taken now.
+    fn now_in_force(&mut self, version: u64, digest: &[u8]) -> bool {
+        let is_news = (self.in_force.version, self.in_force.digest.as_slice()) != (version, digest);
+        if is_news {
+            self.in_force = InForce { version, digest: digest.to_vec(), since: Instant::now() };
+            self.refused = None;
         }
+        is_news
     }
 }

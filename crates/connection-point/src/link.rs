@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cmg_core::site_role::RolePool;
+use cmg_core::tunnel::publication::Digest;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::dialer::Place;
@@ -17,9 +19,17 @@ pub struct Link {
     pub address: String,
     /// Cancelled when no new exchanges are taken any more.
     pub closed: CancellationToken,
-    violations: mpsc::Sender<String>,
+    violations: mpsc::Sender<Accusation>,
     exchanges: AtomicUsize,
     idle: Notify,
+}
+
+/// A request that the site does not allow, by a configuration that both ends had in force when it came.
+#[derive(Debug)]
+pub struct Accusation {
+    pub what: String,
+    pub came: Instant,
+    pub judged_by: Digest,
 }
 
 /// Why a tunnel ended.
@@ -60,7 +70,7 @@ impl LinkEnd {
 
 impl Link {
     /// A link, and what its control call hears of violations.
-    pub fn new(place: Place, address: String) -> (Arc<Self>, mpsc::Receiver<String>) {
+    pub fn new(place: Place, address: String) -> (Arc<Self>, mpsc::Receiver<Accusation>) {
         let (violations, violated) = mpsc::channel(1);
         let link = Self {
             pool: place.point.pool(place.worker),
@@ -74,9 +84,10 @@ impl Link {
         (Arc::new(link), violated)
     }
 
-    /// An exchange asked for what the site does not allow: the control call says so and ends the tunnel.
-    pub fn report_violation(&self, what: String) {
-        let _ = self.violations.try_send(what);
+    /// The control call ends the tunnel over it, unless the gateway's word of a change is still on its way.
+    pub fn accuse(&self, accusation: Accusation) {
+        // One is enough.
+        let _ = self.violations.try_send(accusation);
     }
 
     /// Counts an exchange until the guard is dropped; `None` when there are too many.

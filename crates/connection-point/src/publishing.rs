@@ -48,10 +48,12 @@ mod tests {
     use super::*;
     use crate::instance::Instance;
     use cmg_core::configuration::HostName;
+    use cmg_core::limits::AGREED;
     use cmg_core::site::{GatewayInstance, SiteGateway};
-    use cmg_core::tunnel::control::ConfigurationVerdict;
+    use cmg_core::tunnel::control::{ConfigurationInForce, ConfigurationVerdict};
     use cmg_core::tunnel::handshake::{GatewayHello, VERSIONS, new_boot_id};
     use cmg_core::tunnel::message::Lane;
+    use tokio::time::Instant;
     use tokio_util::sync::CancellationToken;
 
     const OURS: Digest = [1; 32];
@@ -116,7 +118,7 @@ mod tests {
             version_in_force: 7,
             digest_in_force: OTHER.to_vec(),
         };
-        instance.heard_verdict(&refused, OURS);
+        instance.heard_verdict(&refused, Some(OURS));
         assert_eq!(step(&instance, 7), Step::Nothing);
         assert_eq!(step(&instance, 8), Step::Publish);
         instance.heard_hello(&first);
@@ -139,13 +141,56 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn agreement_counts_only_after_a_while() {
         let instance = instance();
+        let agreed = |digest, at| instance.agreed_on(digest, at);
         instance.heard_hello(&hello(7, &OURS));
-        assert!(!instance.agrees_on(&OURS));
-        tokio::time::advance(cmg_core::limits::AGREED * 2).await;
-        assert!(instance.agrees_on(&OURS) && !instance.agrees_on(&OTHER));
+        let early = Instant::now();
+        tokio::time::advance(AGREED * 2).await;
+        let late = Instant::now();
+        assert!(agreed(&OURS, late) && !agreed(&OTHER, late));
+        assert!(!agreed(&OURS, early), "what came early may have been admitted under another one");
         instance.heard_hello(&hello(7, &OURS));
-        assert!(instance.agrees_on(&OURS), "saying it again changes nothing");
+        assert!(agreed(&OURS, late), "saying it again changes nothing");
         instance.heard_hello(&hello(8, &OTHER));
-        assert!(!instance.agrees_on(&OURS) && !instance.agrees_on(&OTHER));
+        assert!(!agreed(&OURS, late) && !agreed(&OTHER, late));
+    }
+
+    /// Another connection point has published: nobody asked us, and the old agreement is over at once.
+    #[tokio::test(start_paused = true)]
+    async fn agreement_ends_when_another_one_comes_into_force() {
+        let instance = instance();
+        instance.heard_hello(&hello(7, &OURS));
+        tokio::time::advance(AGREED * 2).await;
+        assert!(instance.agreed_on(&OURS, Instant::now()));
+        let other = |version, digest: &[u8]| ConfigurationInForce { version, digest: digest.to_vec() };
+        assert!(instance.heard_in_force(&other(8, &OTHER)));
+        assert!(!instance.heard_in_force(&other(8, &OTHER)), "every tunnel of the link says it");
+        assert!(!instance.agreed_on(&OURS, Instant::now()));
+        assert_eq!(step(&instance, 7), Step::TheirsIsHigher { theirs: 8 });
+        let verdict = ConfigurationVerdict {
+            version: 9,
+            applied: true,
+            problems: Vec::new(),
+            version_in_force: 9,
+            digest_in_force: OURS.to_vec(),
+        };
+        instance.heard_verdict(&verdict, None);
+        assert_eq!(step(&instance, 9), Step::Nothing, "a verdict tells what is in force, whoever had asked for it");
+    }
+
+    #[tokio::test]
+    async fn what_was_forgotten_there_is_published_again() {
+        let instance = instance();
+        instance.heard_hello(&hello(7, &OTHER));
+        let refused = ConfigurationVerdict {
+            version: 7,
+            applied: false,
+            problems: vec!["version 7 has another content".into()],
+            version_in_force: 7,
+            digest_in_force: OTHER.to_vec(),
+        };
+        instance.heard_verdict(&refused, Some(OURS));
+        assert_eq!(step(&instance, 7), Step::Nothing);
+        assert!(instance.heard_in_force(&ConfigurationInForce::default()));
+        assert_eq!(step(&instance, 7), Step::Publish, "nothing stands in its way any more");
     }
 }

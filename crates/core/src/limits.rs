@@ -121,6 +121,9 @@ pub const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 /// A request that the site does not allow proves a gateway wrong only if both ends have had the same
 /// configuration in force for this long: until then it may have been admitted under the one before.
 pub const AGREED: Duration = Duration::from_secs(10);
+/// A gateway's word of another configuration may come behind a request that it admitted by it: for this long a
+/// violation waits for that word before it ends the tunnel.
+pub const VIOLATION_DOUBT: Duration = Duration::from_secs(1);
 /// Between telling a gateway of a drain and refusing new exchanges: the word has to arrive first.
 pub const DRAIN_NOTICE: Duration = Duration::from_millis(500);
 /// Bulk connections per instance.

@@ -15,7 +15,7 @@ use cmg_core::site::{Publication, SitePermissions, overlaps};
 use cmg_core::tls::chain::ClientChains;
 use cmg_core::tunnel::control::ConfigurationVerdict;
 use cmg_core::tunnel::publication::{self, Digest};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::published::{Published, SiteInForce};
 use store::Store;
@@ -25,6 +25,7 @@ pub use store::StoreError;
 #[derive(Clone)]
 pub struct SiteKeeper {
     orders: mpsc::Sender<Order>,
+    changes: watch::Sender<()>,
 }
 
 enum Order {
@@ -43,7 +44,9 @@ impl SiteKeeper {
         tasks: &Tasks,
     ) -> Result<Self, StoreError> {
         let store = Store::open(state_directory)?;
-        let mut keeping = Keeping { store, permissions, published, on_change: Box::new(on_change) };
+        let changes = watch::Sender::default();
+        let (told, on_change) = (changes.clone(), Box::new(on_change));
+        let mut keeping = Keeping { store, permissions, published, on_change, changes: told };
         keeping.restore()?;
         let (orders, mut queue) = mpsc::channel(limits::CONFIGURATION_QUEUE);
         let run = async move {
@@ -62,7 +65,12 @@ impl SiteKeeper {
             }
         };
         tasks.spawn("site keeper", run).detach();
-        Ok(Self { orders })
+        Ok(Self { orders, changes })
+    }
+
+    /// Tells of every change of what is in force, of any site.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     /// Judges a configuration that a connection point of `site` has pushed.
@@ -99,6 +107,7 @@ struct Keeping {
     permissions: Vec<SitePermissions>,
     published: Arc<ArcSwap<Published>>,
     on_change: Box<dyn Fn(&Published) + Send>,
+    changes: watch::Sender<()>,
 }
 
 impl Keeping {
@@ -128,6 +137,7 @@ impl Keeping {
         let published = Arc::new(Published::new(sites));
         (self.on_change)(&published);
         self.published.store(published);
+        self.changes.send_replace(());
     }
 
     fn apply(&mut self, site: &str, version: u64, publication: Bytes) -> ConfigurationVerdict {

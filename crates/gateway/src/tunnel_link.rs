@@ -9,13 +9,14 @@ use cmg_core::limits;
 use cmg_core::tls::identity::{IdentityFault, TunnelIdentity};
 use cmg_core::tls::{BegunHandshake, DetachedTls, HandshakeFault, TlsStream};
 use cmg_core::tunnel::calling::{self, Caller, Connection};
-use cmg_core::tunnel::control::{Control, ControlEnd, Said, Saying};
+use cmg_core::tunnel::control::{ConfigurationInForce, Control, ControlEnd, Said, Saying};
 use cmg_core::tunnel::handshake::{ConnectionPointHello, GatewayHello, VERSIONS};
 use cmg_core::tunnel::message::{GoodbyeReason, Lane};
 use tokio::sync::watch;
 use tokio::time::{Instant, interval, timeout, timeout_at};
 
 use crate::instance::Instance;
+use crate::published::SiteInForce;
 use crate::registry::{Placement, Registration};
 
 /// Judges the peer of a connection that offered to be a tunnel, and hands it to its worker.
@@ -123,7 +124,8 @@ async fn serve(
     instance: &Arc<Instance>,
 ) -> Result<ControlEnd, TunnelFault> {
     let identity = Arc::clone(placement.identity());
-    let own = own_hello(instance, &identity);
+    let mut told = Told::new(instance, &identity.site);
+    let own = own_hello(instance, &told.in_force);
     let called = Control::call(&caller, &instance.tunnels, &own);
     let mut control = match timeout(limits::TUNNEL_ESTABLISH, called).await {
         Ok(control) => control?,
@@ -149,7 +151,7 @@ async fn serve(
     let registration = register(placement, caller, &hello);
     let _usable = instance.metrics.tunnels.hold();
     tracing::info!(%identity, lane = hello.lane.name(), program = hello.program, "a tunnel is up");
-    let end = converse(&mut control, &registration, instance).await;
+    let end = converse(&mut control, &mut told, &registration, instance).await;
     if matches!(end, Ok(ControlEnd::Goodbye(_))) {
         // What it still has to say on running exchanges may come behind its goodbye.
         registration.tunnel().drain();
@@ -184,9 +186,27 @@ fn allow(instance: &Instance, identity: &TunnelIdentity) -> Result<(), String> {
     Ok(())
 }
 
-fn own_hello(instance: &Instance, identity: &TunnelIdentity) -> GatewayHello {
+/// What a connection point has been told of its site's configuration in force here.
+struct Told {
+    changes: watch::Receiver<()>,
+    in_force: ConfigurationInForce,
+}
+
+impl Told {
+    /// What its hello will tell; later changes count.
+    fn new(instance: &Instance, site: &str) -> Self {
+        let changes = instance.keeper.changes();
+        Self { changes, in_force: in_force(instance, site) }
+    }
+}
+
+fn in_force(instance: &Instance, site: &str) -> ConfigurationInForce {
     let published = instance.published();
-    let site = published.site(&identity.site);
+    let told = |site: &Arc<SiteInForce>| ConfigurationInForce { version: site.version, digest: site.digest.to_vec() };
+    published.site(site).map(told).unwrap_or_default()
+}
+
+fn own_hello(instance: &Instance, in_force: &ConfigurationInForce) -> GatewayHello {
     GatewayHello {
         versions: VERSIONS,
         program: format!("cmg-gateway {}", BUILD.version),
@@ -195,17 +215,19 @@ fn own_hello(instance: &Instance, identity: &TunnelIdentity) -> GatewayHello {
         workers: u32::try_from(instance.spawner.count()).unwrap_or(1),
         bulk_connections: instance.settings.tunnel.bulk_connections,
         lane: Lane::Interactive,
-        configuration_version: site.map_or(0, |site| site.version),
-        configuration_digest: site.map(|site| site.digest.to_vec()).unwrap_or_default(),
+        configuration_version: in_force.version,
+        configuration_digest: in_force.digest.clone(),
     }
 }
 
 /// Heartbeats, configurations and drains, until one end has enough.
 async fn converse(
     control: &mut Control,
+    told: &mut Told,
     registration: &Registration,
     instance: &Arc<Instance>,
 ) -> Result<ControlEnd, TunnelFault> {
+    let site = &registration.tunnel().identity.site;
     let mut beat = interval(limits::HEARTBEAT);
     let mut last_heard = Instant::now();
     let mut told_drain = false;
@@ -218,8 +240,9 @@ async fn converse(
                     Said::Drain => registration.tunnel().drain(),
                     Said::Goodbye(why) => return Ok(ControlEnd::Goodbye(why)),
                     Said::Configuration { version, publication } => {
-                        let site = &registration.tunnel().identity.site;
                         let verdict = instance.keeper.apply(site, version, publication).await;
+                        let (version, digest) = (verdict.version_in_force, verdict.digest_in_force.clone());
+                        told.in_force = ConfigurationInForce { version, digest };
                         control.say(Saying::Verdict(verdict)).await;
                     }
                 }
@@ -229,6 +252,13 @@ async fn converse(
                     return Ok(ControlEnd::Silent);
                 }
                 control.say(Saying::Heartbeat).await;
+            }
+            Ok(()) = told.changes.changed() => {
+                let now = in_force(instance, site);
+                if now != told.in_force {
+                    told.in_force = now.clone();
+                    control.say(Saying::InForce(now)).await;
+                }
             }
             () = instance.clients.stopping(), if !told_drain => {
                 told_drain = true;

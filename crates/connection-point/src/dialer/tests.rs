@@ -13,7 +13,7 @@ use cmg_core::tls::client_hello::ClientHello;
 use cmg_core::tls::configs;
 use cmg_core::tls::load::certified_key;
 use cmg_core::tunnel::calling::{self, Caller};
-use cmg_core::tunnel::control::{ConfigurationVerdict, Control, ControlEnd, Said, Saying};
+use cmg_core::tunnel::control::{ConfigurationInForce, ConfigurationVerdict, Control, ControlEnd, Said, Saying};
 use cmg_core::tunnel::frame::Event;
 use cmg_core::tunnel::handshake::{GatewayHello, VERSIONS, Versions, new_boot_id};
 use cmg_core::tunnel::message::{ClientProof, GoodbyeReason, Lane, Refused, RefusedReason, RequestHead};
@@ -247,6 +247,33 @@ async fn a_violation_ends_the_tunnel_once_both_ends_have_agreed() {
     };
     stage.while_kept(play).await;
     assert_eq!(stage.point.metrics.violations.get(), 2);
+}
+
+/// Another connection point has published, and what the gateway admitted by it came before its word of it.
+#[tokio::test]
+async fn what_was_admitted_under_another_configuration_is_no_violation() {
+    let stage = Stage::new().await;
+    stage.site(3);
+    let play = async {
+        let mut gateway = stage.connected(&hello()).await;
+        gateway.apply(3).await;
+        assert_eq!(gateway.refused(request("GET", "/open/x")).await.reason, RefusedReason::RoleUnreachable);
+        tokio::time::pause();
+        tokio::time::advance(limits::AGREED + limits::DRAIN_NOTICE).await;
+        tokio::time::resume();
+        assert_eq!(gateway.refused(request("POST", "/open/x")).await.reason, RefusedReason::Refused);
+        let other = ConfigurationInForce { version: 4, digest: vec![4; 32] };
+        gateway.control.say(Saying::InForce(other)).await;
+        stage.place.instance.facts().wait_for(|facts| facts.in_force.version == 4).await.unwrap();
+        tokio::time::pause();
+        tokio::time::advance(limits::VIOLATION_DOUBT * 2).await;
+        tokio::time::resume();
+        // A goodbye would come first.
+        gateway.control.say(Saying::InForce(ConfigurationInForce::default())).await;
+        gateway.apply(3).await;
+    };
+    stage.while_kept(play).await;
+    assert_eq!(stage.point.metrics.violations.get(), 1);
 }
 
 #[tokio::test]

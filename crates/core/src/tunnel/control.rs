@@ -23,6 +23,7 @@ use crate::shutdown::Tasks;
 pub enum Saying {
     Heartbeat,
     Verdict(ConfigurationVerdict),
+    InForce(ConfigurationInForce),
     Drain(Duration),
     Goodbye(GoodbyeReason, String),
 }
@@ -44,6 +45,13 @@ pub struct ConfigurationVerdict {
     pub problems: Vec<String>,
     pub version_in_force: u64,
     pub digest_in_force: Vec<u8>,
+}
+
+/// The site configuration that a gateway instance has in force; version 0 and no digest is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigurationInForce {
+    pub version: u64,
+    pub digest: Vec<u8>,
 }
 
 /// Why a control call is over.
@@ -138,6 +146,9 @@ impl Control {
                 version_in_force: verdict.version_in_force,
                 digest_in_force: verdict.digest_in_force.into(),
             }),
+            Saying::InForce(ConfigurationInForce { version, digest }) => {
+                FromGateway::InForce(wire::ConfigurationInForce { version, digest: digest.into() })
+            }
             Saying::Drain(deadline) => {
                 FromGateway::Drain(wire::Drain { deadline_ms: u32::try_from(deadline.as_millis()).unwrap_or(u32::MAX) })
             }

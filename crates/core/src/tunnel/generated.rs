@@ -135,7 +135,7 @@ pub struct Bytes {
 /// What the gateway says. Exactly one field of the oneof is set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FromGateway {
-    #[prost(oneof = "from_gateway::Message", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "from_gateway::Message", tags = "1, 2, 3, 4, 5, 6")]
     pub message: ::core::option::Option<from_gateway::Message>,
 }
 /// Nested message and enum types in `FromGateway`.
@@ -157,6 +157,9 @@ pub mod from_gateway {
         /// The tunnel is about to be closed because of what is said here.
         #[prost(message, tag = "5")]
         Goodbye(super::Goodbye),
+        /// The configuration of the site in force here is another one than was last told on this tunnel.
+        #[prost(message, tag = "6")]
+        InForce(super::ConfigurationInForce),
     }
 }
 /// What the connection point says. Exactly one field of the oneof is set.
@@ -313,6 +316,17 @@ pub struct ConfigurationVerdict {
     /// SHA-256 of the publication in force.
     #[prost(bytes = "bytes", tag = "5")]
     pub digest_in_force: ::prost::bytes::Bytes,
+}
+/// Which configuration of the connection point's site is in force at a gateway instance, because another connection
+/// point published it or an administrator had the one before forgotten.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfigurationInForce {
+    /// Its version; 0: none.
+    #[prost(uint64, tag = "1")]
+    pub version: u64,
+    /// SHA-256 of its publication; empty: none.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub digest: ::prost::bytes::Bytes,
 }
 /// The published part of a site configuration.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -11,7 +11,7 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::control::{ConfigurationVerdict, ControlEnd, failed, goodbye_to_wire};
+use super::control::{ConfigurationInForce, ConfigurationVerdict, ControlEnd, failed, goodbye_to_wire};
 use super::generated as wire;
 use super::generated::from_connection_point::Message as FromPoint;
 use super::generated::from_gateway::Message as FromGateway;
@@ -34,6 +34,7 @@ pub enum PointSaying {
 pub enum GatewaySaid {
     Heartbeat,
     Verdict(ConfigurationVerdict),
+    InForce(ConfigurationInForce),
     Drain,
     Goodbye { detail: String, retry_after: Duration },
 }
@@ -83,6 +84,9 @@ impl ServedControl {
                     return Ok(GatewaySaid::Heartbeat);
                 }
                 Some(FromGateway::Configuration(verdict)) => return Ok(GatewaySaid::Verdict(verdict_of(verdict))),
+                Some(FromGateway::InForce(wire::ConfigurationInForce { version, digest })) => {
+                    return Ok(GatewaySaid::InForce(ConfigurationInForce { version, digest: digest.to_vec() }));
+                }
                 Some(FromGateway::Drain(_)) => return Ok(GatewaySaid::Drain),
                 Some(FromGateway::Goodbye(goodbye)) => {
                     let retry_after = Duration::from_millis(goodbye.retry_after_ms.into());

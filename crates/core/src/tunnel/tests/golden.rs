@@ -192,6 +192,11 @@ fn the_rest_of_control() {
     let golden = "08 08 # 1 version \n 10 01 # 2 applied \n 1a 01 78 # 3 problems: x \n 20 07 # 4 \n 2a 01 64 # 5";
     pins(&verdict, golden);
     pins(&gateway(Gateway::Configuration(verdict)), &format!("12 0c {golden} \n # 2 configuration"));
+
+    let in_force = ConfigurationInForce { version: 300, digest: bytes("d") };
+    pins(&in_force, "08 ac 02 # 1 version: 300 \n 12 01 64 # 2 digest: d");
+    pins(&gateway(Gateway::InForce(in_force)), "32 06 08 ac 02 12 01 64 # 6 in_force");
+    pins(&gateway(Gateway::InForce(ConfigurationInForce::default())), "32 00 # 6 in_force: none");
 }
 
 #[test]

@@ -2,10 +2,11 @@
 //! (S-02, S-04, S-05).
 
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use cmg_e2e::admin::Admin;
-use cmg_e2e::program::Program;
+use cmg_e2e::program::{Program, binaries};
 use cmg_e2e::stack::{SITE, connection_point};
 use cmg_e2e::{Stack, mp, until};
 use serde_json::Value;
@@ -86,6 +87,41 @@ async fn a_connection_point_that_is_behind_changes_nothing() -> Result<()> {
     behind.wait_for_line(&["the gateway has a higher version in force", "\"ours\":1", "\"theirs\":2"]).await?;
     assert_eq!(version(&stack.gateways[0]).await?, 2);
     drop(behind);
+    stack.finish().await
+}
+
+/// The second one's source says nothing new for an hour; what the gateway has in force it knows all the same.
+#[tokio::test]
+async fn what_one_connection_point_publishes_the_others_know() -> Result<()> {
+    let builder = Stack::builder().connection_points(2).connection_point_setting("SITE__POLL", "1h");
+    let mut stack = builder.start().await?;
+    let second = Admin::of(&stack.connection_points[1])?;
+    let tunnels = async || anyhow::Ok(second.json("/status").await?["gateways"][0]["tunnels"].clone());
+    let before = tunnels().await?;
+    stack.publish(&extra("/extra/", 20)).await?;
+    stack.connection_points[0].signal("HUP")?;
+    stack.connection_points[1].wait_for_line(&["gateway said: another configuration", "\"version\":2"]).await?;
+    let status = second.json("/status").await?;
+    assert_eq!(status["configuration"]["version"], 1);
+    assert_eq!(status["gateways"][0]["configuration"]["version_in_force"], 2);
+    assert!(!before.as_array().context("no list of tunnels")?.is_empty());
+    assert_eq!(tunnels().await?, before, "no tunnel had to be dialed again for that");
+    stack.finish().await
+}
+
+/// A connection point that is there publishes again what the gateway has forgotten; nobody has to start anything.
+#[tokio::test]
+async fn what_is_forgotten_is_published_again() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    let file = stack.folder().join("gateway-1.toml");
+    let forget = Command::new(binaries()?.join("cmg-gateway"))
+        .args(["site", "forget", SITE, "--config"])
+        .arg(&file)
+        .output()
+        .context("cannot run cmg-gateway")?;
+    assert!(forget.status.success(), "{forget:?}");
+    stack.connection_points[0].wait_for_line(&["gateway said: it has no configuration of the site in force"]).await?;
+    stack.wait_for_answer("/open/x", 200).await?;
     stack.finish().await
 }
 
