@@ -178,7 +178,6 @@ pub(super) const fn goodbye_to_wire(reason: GoodbyeReason) -> wire::GoodbyeReaso
         GoodbyeReason::Incompatible => wire::GoodbyeReason::Incompatible,
         GoodbyeReason::NotAllowed => wire::GoodbyeReason::NotAllowed,
         GoodbyeReason::Violation => wire::GoodbyeReason::Violation,
-        GoodbyeReason::Replaced => wire::GoodbyeReason::Replaced,
         GoodbyeReason::Stopping => wire::GoodbyeReason::Stopping,
     }
 }

@@ -34,23 +34,24 @@ pub struct RequestHead {
     /// The role that the gateway selected; the connection point checks it against its own mapping.
     #[prost(uint64, tag = "5")]
     pub role_id: u64,
-    /// Milliseconds from now until the gateway gives up waiting for the answer's head; 0: no deadline.
+    /// Milliseconds from now until the gateway gives up waiting for the answer's head; 0: no deadline. The
+    /// connection point waits no longer, nor than its own configuration says.
     #[prost(uint32, tag = "6")]
     pub deadline_ms: u32,
-    /// The lane that the gateway chose; tells the connection point which buffers to use.
+    /// The lane that the gateway chose. Reserved.
     #[prost(enumeration = "Lane", tag = "7")]
     pub lane: i32,
     /// Length of the body if the client declared one.
     #[prost(uint64, optional, tag = "8")]
     pub content_length: ::core::option::Option<u64>,
-    /// A number for the client's connection, unique in the life of the instance; the key for affinity.
+    /// A number for the client's connection, unique in the life of the instance. Reserved: the key for affinity.
     #[prost(uint64, tag = "9")]
     pub client_connection: u64,
     /// How the client proved itself.
     #[prost(enumeration = "ClientProof", tag = "10")]
     pub proof: i32,
     /// The client's certificate chain, leaf first, DER; only in the first request of a client connection on
-    /// a tunnel. Later requests name the connection only.
+    /// a tunnel. Later requests name the connection only. Reserved: empty.
     #[prost(bytes = "bytes", repeated, tag = "11")]
     pub client_chain: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
 }
@@ -63,7 +64,8 @@ pub struct ResponsePart {
     /// Present in the last part of a whole answer: complete after this part's `data`.
     #[prost(message, optional, tag = "2")]
     pub end: ::core::option::Option<End>,
-    /// The request's first byte was written to a role: it can no longer be sent again safely.
+    /// The request's first byte was written to a role: it can no longer be sent again safely. Reserved: the
+    /// gateway sends nothing again.
     #[prost(bool, tag = "3")]
     pub handed_to_role: bool,
     /// The connection point decided against the request; there is no head, and nothing follows.
@@ -88,7 +90,8 @@ pub struct ResponseHead {
     /// Length of the body if the role declared one. For HEAD the length that a GET would have had.
     #[prost(uint64, optional, tag = "4")]
     pub content_length: ::core::option::Option<u64>,
-    /// Microseconds from the arrival of the request's head to the arrival of this head from the role.
+    /// Microseconds from the arrival of the request's head to the arrival of this head from the role; for the
+    /// gateway's log.
     #[prost(uint32, tag = "5")]
     pub role_micros: u32,
 }
@@ -118,11 +121,12 @@ pub struct Refused {
     /// What an administrator should know; logged, never sent to the client; no internal name or address.
     #[prost(string, tag = "2")]
     pub detail: ::prost::alloc::string::String,
-    /// Nothing of the request has reached a role: it may be sent again elsewhere.
+    /// Nothing of the request has reached a role: it may be sent again elsewhere. Reserved: the gateway sends
+    /// nothing again.
     #[prost(bool, tag = "3")]
     pub not_started: bool,
 }
-/// A piece of a passed-through connection.
+/// A piece of a passed-through connection. Reserved, with its call.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Bytes {
     /// First message from the gateway only: the SNI name, looked up inside.
@@ -198,13 +202,13 @@ pub struct GatewayHello {
     /// Program version, for logs and for messages that say which side to update.
     #[prost(string, tag = "2")]
     pub program: ::prost::alloc::string::String,
-    /// Names of optional abilities; unknown ones are ignored.
+    /// Names of optional abilities; unknown ones are ignored. Reserved: empty.
     #[prost(string, repeated, tag = "3")]
     pub capabilities: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// The instance's name as configured.
+    /// The instance's name as configured, for logs and status.
     #[prost(string, tag = "4")]
     pub instance: ::prost::alloc::string::String,
-    /// Random per start of the process.
+    /// Random per start of the process: after a restart what was refused is published again.
     #[prost(bytes = "bytes", tag = "5")]
     pub boot_id: ::prost::bytes::Bytes,
     /// Workers of this instance: the number of interactive connections to dial.
@@ -213,7 +217,7 @@ pub struct GatewayHello {
     /// Bulk connections to dial.
     #[prost(uint32, tag = "7")]
     pub bulk_connections: u32,
-    /// The lane that this connection was given.
+    /// The lane that this connection was given. Reserved: LANE_INTERACTIVE, whatever the other end's hello says.
     #[prost(enumeration = "Lane", tag = "8")]
     pub lane: i32,
     /// The version of this site's configuration in force here; 0: none.
@@ -232,19 +236,19 @@ pub struct ConnectionPointHello {
     /// Program version, for logs and for messages that say which side to update.
     #[prost(string, tag = "2")]
     pub program: ::prost::alloc::string::String,
-    /// Names of optional abilities; unknown ones are ignored.
+    /// Names of optional abilities; unknown ones are ignored. Reserved: empty.
     #[prost(string, repeated, tag = "3")]
     pub capabilities: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Random per start of the process; a newer one replaces the older one's tunnels.
+    /// Random per start of the process. Reserved: a newer one will replace the older one's tunnels.
     #[prost(bytes = "bytes", tag = "4")]
     pub boot_id: ::prost::bytes::Bytes,
-    /// When the process started, microseconds since 1970 UTC; decides which boot id is the newer one.
+    /// When the process started, microseconds since 1970 UTC. Reserved: decides which boot id is the newer one.
     #[prost(uint64, tag = "5")]
     pub started_micros: u64,
-    /// The lane that this connection asks for.
+    /// The lane that this connection is for.
     #[prost(enumeration = "Lane", tag = "6")]
     pub lane: i32,
-    /// Active exchanges that it takes on this connection.
+    /// Active exchanges that it takes on this connection; the gateway's own limit holds too.
     #[prost(uint32, tag = "7")]
     pub max_exchanges: u32,
 }
@@ -258,33 +262,34 @@ pub struct VersionRange {
     #[prost(uint32, tag = "2")]
     pub highest: u32,
 }
-/// Sent every five seconds by both ends.
+/// Sent every five seconds by both ends; that one comes is what keeps the tunnel.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Heartbeat {
     /// Counts up from 1.
     #[prost(uint64, tag = "1")]
     pub sequence: u64,
-    /// The highest sequence that was received from the other end.
+    /// The sequence that was last received from the other end. Reserved.
     #[prost(uint64, tag = "2")]
     pub seen: u64,
 }
 /// A planned stop.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Drain {
-    /// Milliseconds until the sender ends what is still running.
+    /// Milliseconds until the sender ends what is still running. Reserved.
     #[prost(uint32, tag = "1")]
     pub deadline_ms: u32,
 }
 /// The last message on a tunnel that its sender ends.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Goodbye {
-    /// Why.
+    /// Why. Reserved: readers log the detail and treat all alike.
     #[prost(enumeration = "GoodbyeReason", tag = "1")]
     pub reason: i32,
     /// In words for the other side's log: what was wrong and what to do.
     #[prost(string, tag = "2")]
     pub detail: ::prost::alloc::string::String,
-    /// Milliseconds that the connection point should wait before it dials again; 0: its own rule.
+    /// Milliseconds that the connection point should wait before it dials again, which it does, within a bound of
+    /// its own; 0: its own rule. Gateways of this version say 0.
     #[prost(uint32, tag = "3")]
     pub retry_after_ms: u32,
 }
@@ -413,7 +418,7 @@ pub enum ClientProof {
     Unspecified = 0,
     /// By a certificate that chains to a root of the site.
     Certificate = 1,
-    /// By a token.
+    /// By a token. No gateway says so before tokens are judged.
     Token = 2,
     /// Not at all: an anonymous endpoint that the site enabled by name.
     None = 3,
@@ -552,7 +557,7 @@ pub enum GoodbyeReason {
     NotAllowed = 2,
     /// The other end broke the rules of this protocol.
     Violation = 3,
-    /// A newer process of the same connection id has taken over.
+    /// A newer process of the same connection id has taken over. Reserved: not sent.
     Replaced = 4,
     /// The process is stopping.
     Stopping = 5,
@@ -630,7 +635,7 @@ pub enum Authentication {
     Unspecified = 0,
     /// A certificate that chains to a root of the site.
     Certificate = 1,
-    /// A certificate or a token, by the external prefix.
+    /// A certificate or a token, by the external prefix. No site configuration asks for it before tokens are judged.
     CertificateOrToken = 2,
     /// Nothing.
     Anonymous = 3,
@@ -728,7 +733,7 @@ pub mod tunnel_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// One call for the life of the connection: hello, site configuration, heartbeat, status, drain.
+        /// One call for the life of the connection: hello, site configuration, heartbeat, drain, goodbye.
         pub async fn control(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::FromGateway>,
@@ -760,6 +765,7 @@ pub mod tunnel_client {
             self.inner.streaming(req, path, codec).await
         }
         /// Bytes of a connection that is passed through unopened. The first message names the SNI name.
+        /// Reserved: answered with the status UNIMPLEMENTED.
         pub async fn passthrough(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::Bytes>,
@@ -787,7 +793,7 @@ pub mod tunnel_server {
         type ControlStream: tonic::codegen::tokio_stream::Stream<Item = std::result::Result<super::FromConnectionPoint, tonic::Status>>
             + std::marker::Send
             + 'static;
-        /// One call for the life of the connection: hello, site configuration, heartbeat, status, drain.
+        /// One call for the life of the connection: hello, site configuration, heartbeat, drain, goodbye.
         async fn control(
             &self,
             request: tonic::Request<tonic::Streaming<super::FromGateway>>,
@@ -806,6 +812,7 @@ pub mod tunnel_server {
             + std::marker::Send
             + 'static;
         /// Bytes of a connection that is passed through unopened. The first message names the SNI name.
+        /// Reserved: answered with the status UNIMPLEMENTED.
         async fn passthrough(
             &self,
             request: tonic::Request<tonic::Streaming<super::Bytes>>,

@@ -117,6 +117,5 @@ pub enum GoodbyeReason {
     Incompatible,
     NotAllowed,
     Violation,
-    Replaced,
     Stopping,
 }
