@@ -15,6 +15,7 @@ struct Need {
 
 const NEEDS: &[Need] = &[
     Need { what: "curl", package: "curl", is_there: || is_installed("curl") },
+    Need { what: "openssl", package: "openssl", is_there: || is_installed("openssl") },
     Need { what: "Python 3", package: "python3", is_there: || is_installed("python3") },
     Need { what: "Python's requests", package: "python3-requests", is_there: python_has_requests },
 ];

@@ -17,12 +17,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use rustls::ProtocolVersion;
 
 use super::answer::{Answer, Unwhole};
 use super::connect::connect;
 use super::connection::RoleConnection;
-use super::failure::Silence;
+use super::failure::{LateCertificate, Silence};
 use super::pool::RolePool;
 use super::replay::Replay;
 use super::upload::{BodyMismatch, Upload};
@@ -219,11 +218,12 @@ impl RoleExchange {
     }
 
     fn explain(&mut self, silence: Silence) -> RoleError {
-        let renegotiates = match std::mem::replace(&mut self.link, Link::Closed) {
-            Link::Open(open) => !open.is_reused && open.stream.protocol_version() == Some(ProtocolVersion::TLSv1_2),
-            Link::Connecting(_) | Link::Closed => false,
+        let certificate = match std::mem::replace(&mut self.link, Link::Closed) {
+            Link::Open(open) if open.stream.refused_renegotiation() => LateCertificate::AskedFor,
+            Link::Open(open) if !open.is_reused => LateCertificate::Possible,
+            Link::Open(_) | Link::Connecting(_) | Link::Closed => LateCertificate::Unlikely,
         };
-        silence.explain(&self.role, self.upload.failure(), renegotiates)
+        silence.explain(&self.role, self.upload.failure(), certificate)
     }
 
     fn send_again(&mut self) {

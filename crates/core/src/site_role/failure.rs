@@ -19,7 +19,18 @@ pub(super) enum Silence {
     Nonsense(&'static str),
 }
 
-const LATE_CERTIFICATE: &str = "the role asks for a client certificate only after it has read the request (renegotiation \
+/// Whether the role wanted a certificate of ours after it had read the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LateCertificate {
+    /// It asked for another handshake.
+    AskedFor,
+    /// Nothing shows it: in TLS 1.3 it cannot ask a client that does not offer it.
+    Possible,
+    /// The connection has served an exchange before.
+    Unlikely,
+}
+
+const REMEDY: &str = "the role asks for a client certificate only after it has read the request (renegotiation \
      or post-handshake authentication), which this program does not take part in; have the role ask in the handshake: \
      on IIS set clientcertnegotiation=enable on its HTTPS binding (netsh http update sslcert)";
 
@@ -40,19 +51,19 @@ impl Silence {
         }
     }
 
-    /// As an error, given what ended the upload if anything did and whether the role could still want a
-    /// certificate.
-    pub(super) fn explain(self, role: &Role, upload: Option<&io::Error>, renegotiates: bool) -> RoleError {
+    /// As an error, given what ended the upload if anything did.
+    pub(super) fn explain(self, role: &Role, upload: Option<&io::Error>, certificate: LateCertificate) -> RoleError {
         let role = role.to_string();
         let (failure, has_spoken) = match self {
             Silence::Nonsense(detail) => return RoleError::AnswerInvalid { role, why: detail.into() },
             Silence::Died { failure, has_spoken } => (failure, has_spoken),
         };
-        if let Some(failure) = &failure
-            && let Some(fault) = tls_fault(failure)
-        {
-            let why = if is_late_certificate(fault) { LATE_CERTIFICATE.into() } else { explain(fault, &role) };
-            return RoleError::Tls { role, why };
+        let fault = failure.as_ref().and_then(tls_fault);
+        if certificate == LateCertificate::AskedFor || fault.is_some_and(is_late_certificate) {
+            return RoleError::Tls { role, why: REMEDY.into() };
+        }
+        if let Some(fault) = fault {
+            return RoleError::Tls { why: explain(fault, &role), role };
         }
         let mut why = match &failure {
             None => "it closed the connection".to_owned(),
@@ -65,9 +76,9 @@ impl Silence {
         if let Some(upload) = upload {
             why.push_str(&format!("; writing the request had failed before ({upload})"));
         }
-        if renegotiates && !has_spoken {
+        if certificate == LateCertificate::Possible && !has_spoken {
             why.push_str("; if this happens to every request, ");
-            why.push_str(LATE_CERTIFICATE);
+            why.push_str(REMEDY);
         }
         RoleError::Aborted { role, why }
     }

@@ -38,6 +38,8 @@ pub struct TlsStream {
     fault: Option<rustls::Error>,
     /// The peer's FIN came.
     socket_ended: bool,
+    /// The peer asked for another handshake on a connection of TLS 1.2 and was told that there is none.
+    refused_renegotiation: bool,
     /// rustls' own read buffer may have grown since it was last made small.
     read_buffer_grew: bool,
 }
@@ -57,6 +59,7 @@ impl TlsStream {
             gate: FlushGate::new(rule),
             fault: None,
             socket_ended: false,
+            refused_renegotiation: false,
             read_buffer_grew: false,
         }
     }
@@ -125,6 +128,11 @@ impl TlsStream {
 
     pub fn protocol_version(&self) -> Option<ProtocolVersion> {
         self.tls.protocol_version()
+    }
+
+    /// Whether the peer wanted another handshake, as TLS 1.2 has it and rustls does not.
+    pub fn refused_renegotiation(&self) -> bool {
+        self.refused_renegotiation
     }
 
     #[cfg(test)]

@@ -148,6 +148,7 @@ delay = "0s"
 const ROLE_LISTENERS: &[(&str, &str)] = &[
     ("roles", ""),
     ("site", "serves = \"site\"\n"),
+    ("mutual-site", "serves = \"site\"\nclient_certificates = \"required\"\nclient_ca = \"{internal_ca}\"\n"),
     ("mutual", "client_certificates = \"required\"\nclient_ca = \"{internal_ca}\"\n"),
     ("plain", "fault = \"plain\"\n"),
     ("close", "fault = \"close\"\n"),

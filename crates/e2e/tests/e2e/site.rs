@@ -1,5 +1,6 @@
 //! Site configurations on their way: pushed, versioned, atomic, kept; the inside stays inside (S-01 to S-06).
 
+mod source;
 mod versions;
 
 use std::io::{Read, Seek, SeekFrom};

@@ -19,24 +19,71 @@ pub struct DetachedTls {
     rule: FlushRule,
     fault: Option<rustls::Error>,
     socket_ended: bool,
+    refused_renegotiation: bool,
     read_buffer_grew: bool,
 }
 
 impl TlsStream {
     /// Takes the connection off this runtime.
     pub fn detach(self) -> io::Result<DetachedTls> {
-        let Self { tcp, tls, unread, gathered, queued, rule, gate: _, fault, socket_ended, read_buffer_grew } = self;
+        let Self {
+            tcp,
+            tls,
+            unread,
+            gathered,
+            queued,
+            rule,
+            gate: _,
+            fault,
+            socket_ended,
+            refused_renegotiation,
+            read_buffer_grew,
+        } = self;
         let tcp = tcp.into_std()?;
-        Ok(DetachedTls { tcp, tls, unread, gathered, queued, rule, fault, socket_ended, read_buffer_grew })
+        Ok(DetachedTls {
+            tcp,
+            tls,
+            unread,
+            gathered,
+            queued,
+            rule,
+            fault,
+            socket_ended,
+            refused_renegotiation,
+            read_buffer_grew,
+        })
     }
 }
 
 impl DetachedTls {
     /// Puts the connection on the runtime of the calling task.
     pub fn attach(self) -> io::Result<TlsStream> {
-        let Self { tcp, tls, unread, gathered, queued, rule, fault, socket_ended, read_buffer_grew } = self;
+        let Self {
+            tcp,
+            tls,
+            unread,
+            gathered,
+            queued,
+            rule,
+            fault,
+            socket_ended,
+            refused_renegotiation,
+            read_buffer_grew,
+        } = self;
         let tcp = TcpStream::from_std(tcp)?;
         let gate = FlushGate::new(rule);
-        Ok(TlsStream { tcp, tls, unread, gathered, queued, rule, gate, fault, socket_ended, read_buffer_grew })
+        Ok(TlsStream {
+            tcp,
+            tls,
+            unread,
+            gathered,
+            queued,
+            rule,
+            gate,
+            fault,
+            socket_ended,
+            refused_renegotiation,
+            read_buffer_grew,
+        })
     }
 }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
+use rustls::ProtocolVersion;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::TlsStream;
@@ -159,7 +160,15 @@ impl TlsStream {
         }
         self.unread.take(taken);
         self.read_buffer_grew = true;
+        let has_no_say = !self.tls.is_handshaking() && !self.tls.wants_write();
         match self.tls.process_new_packets() {
+            Ok(_) if has_no_say && self.tls.wants_write() => {
+                // rustls answers by itself: a new key in TLS 1.3; in TLS 1.2 only that it does not renegotiate. The
+                // peer waits for it, and we may have nothing more to write.
+                self.refused_renegotiation |= self.protocol_version() == Some(ProtocolVersion::TLSv1_2);
+                let _ = self.poll_write_queued(cx);
+                Ok(())
+            }
             Ok(_) => Ok(()),
             Err(fault) => {
                 let error = self.broken(fault);
