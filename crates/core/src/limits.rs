@@ -36,9 +36,9 @@ pub const BODY_IDLE: Duration = Duration::from_secs(60);
 /// After an early answer the rest of the body is read and thrown away, so that TCP does not swallow the answer. As
 /// long a role that has answered may take no byte of the rest.
 pub const LINGER: Duration = Duration::from_secs(2);
-/// How much of it.
+/// Bytes that are read and thrown away then.
 pub const LINGER_BYTES: usize = 256 * KIB;
-/// In pieces of this size, on the stack.
+/// What is thrown away of a failed handshake is read into a buffer of this size, on the stack.
 pub const LINGER_READ: usize = KIB;
 /// ClientHello in its records: post-quantum hellos are long.
 pub const CLIENT_HELLO: usize = 16 * KIB;

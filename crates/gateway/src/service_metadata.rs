@@ -68,7 +68,7 @@ fn is_authenticated(instance: &Instance, client: &Client) -> bool {
     client.has_certificate() && instance.published().sites().any(|site| client.verdict(site, now).is_ok())
 }
 
-/// Sends it.
+/// Answers with it, in the time that a client has to take an answer of ours.
 pub async fn send<E: Edge>(edge: &mut E, answer: Answer, record: &mut ExchangeRecord<'_>) -> Result<(), Stop> {
     let mut fields = Fields::new();
     fields.push(Field::new("Content-Type", "application/json"));

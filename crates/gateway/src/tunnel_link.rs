@@ -153,7 +153,7 @@ async fn serve(
     tracing::info!(%identity, lane = hello.lane.name(), program = hello.program, "a tunnel is up");
     let end = converse(&mut control, &mut told, &registration, instance).await;
     if matches!(end, Ok(ControlEnd::Goodbye(_))) {
-        // What it still has to say on running exchanges may come behind its goodbye.
+        // The goodbye may overtake what the connection point still says on running exchanges: they finish first.
         registration.tunnel().drain();
         let _ = timeout(instance.settings.drain.deadline, until_idle(&registration)).await;
     }

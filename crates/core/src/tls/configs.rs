@@ -57,7 +57,7 @@ pub enum ConfigFault {
     Tls(#[from] rustls::Error),
 }
 
-/// Of the client listener: TLS 1.2 or 1.3, HTTP/2 or 1.1, a client certificate offered or required.
+/// The client listener's configuration: TLS 1.2 or 1.3, HTTP/2 or 1.1, a client certificate offered or required.
 pub fn client_listener(
     floor: TlsFloor,
     certificates: ServiceCertificates,
@@ -75,7 +75,7 @@ pub fn client_listener(
     Ok(Arc::new(config))
 }
 
-/// Of the tunnel listener: TLS 1.3 only, a certificate of the tunnel CA required, nothing resumed.
+/// The tunnel listener's: TLS 1.3 only, a certificate of the tunnel CA required, nothing resumed.
 pub fn tunnel_listener(
     own: Arc<CertifiedKey>,
     tunnel_roots: &[CertificateDer<'static>],
@@ -94,7 +94,7 @@ pub fn tunnel_listener(
     Ok(Arc::new(config))
 }
 
-/// Of the connection point that dials: TLS 1.3 only, the tunnel CA only, nothing resumed.
+/// The configuration with which a connection point dials a gateway: TLS 1.3 only, the tunnel CA only, nothing resumed.
 pub fn tunnel_dialler(
     own: Arc<CertifiedKey>,
     tunnel_roots: &[CertificateDer<'static>],
@@ -108,7 +108,8 @@ pub fn tunnel_dialler(
     Ok(Arc::new(config))
 }
 
-/// Of the connection point towards a role: the site's internal roots, and a certificate where the role asks for one.
+/// The configuration with which a connection point calls a role: the site's internal roots, and a certificate where the
+/// role asks for one.
 pub fn role_client(
     floor: TlsFloor,
     roots: &[CertificateDer<'static>],

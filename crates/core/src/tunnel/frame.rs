@@ -80,7 +80,7 @@ impl Direction for Requests {
 
     fn field(number: u32, bytes: Bytes) -> Result<Option<Event<RequestHead>>, FrameError> {
         match number {
-            1 => Ok(Some(Event::Head(request_head(decode(bytes)?)?))),
+            HEAD => Ok(Some(Event::Head(request_head(decode(bytes)?)?))),
             _ => Ok(None),
         }
     }
@@ -95,19 +95,23 @@ impl Direction for Answers {
 
     fn field(number: u32, bytes: Bytes) -> Result<Option<Event<AnswerHead>>, FrameError> {
         match number {
-            1 => Ok(Some(Event::Head(answer_head(decode(bytes)?)?))),
-            4 => Ok(Some(Event::Refused(refused(decode(bytes)?)))),
+            HEAD => Ok(Some(Event::Head(answer_head(decode(bytes)?)?))),
+            REFUSED => Ok(Some(Event::Refused(refused(decode(bytes)?)))),
             _ => Ok(None),
         }
     }
 
     fn number(number: u32, value: u64) -> Option<Event<AnswerHead>> {
-        (number == 3 && value != 0).then_some(Event::HandedToRole)
+        (number == HANDED_TO_ROLE && value != 0).then_some(Event::HandedToRole)
     }
 }
 
-/// Number of the field `end`, the same in both directions.
+/// Numbers of the fields `head` and `end`, the same in both directions.
+const HEAD: u32 = 1;
 const END: u32 = 2;
+/// Numbers of fields that only answers have.
+const HANDED_TO_ROLE: u32 = 3;
+const REFUSED: u32 = 4;
 /// Number of the field `data`, the same in both directions.
 const DATA: u32 = (DATA_TAG >> 3) as u32;
 
