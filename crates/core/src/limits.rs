@@ -33,8 +33,8 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 pub const CLIENT_IDLE: Duration = Duration::from_secs(120);
 /// No byte of a request body for this long ends the exchange.
 pub const BODY_IDLE: Duration = Duration::from_secs(60);
-/// After an early answer the rest of the body is read and thrown away, so that TCP does not swallow the answer. As
-/// long a role that has answered may take no byte of the rest.
+/// For this long after an early answer or a failed handshake what still comes is read and thrown away, so that TCP does
+/// not swallow what was said. A role that has answered may take no byte of the rest of a body for as long.
 pub const LINGER: Duration = Duration::from_secs(2);
 /// Bytes that are read and thrown away then.
 pub const LINGER_BYTES: usize = 256 * KIB;
