@@ -55,7 +55,7 @@ fn own_hello(link: &Link) -> ConnectionPointHello {
 /// Says the last word and waits until the gateway has read it and hung up, for a moment.
 async fn say_goodbye(control: &mut ServedControl, reason: GoodbyeReason, detail: String) {
     control.say(PointSaying::Goodbye(reason, detail)).await;
-    let _ = timeout(limits::LAST_WORDS, control.hung_up()).await;
+    let _ = timeout(limits::HANG_UP, control.hung_up()).await;
 }
 
 struct Conversation<'a> {

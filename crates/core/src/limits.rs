@@ -33,6 +33,8 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 pub const CLIENT_IDLE: Duration = Duration::from_secs(120);
 /// No byte of a request body for this long ends the exchange.
 pub const BODY_IDLE: Duration = Duration::from_secs(60);
+/// For a client to take an answer that we make ourselves.
+pub const OWN_ANSWER: Duration = Duration::from_secs(2);
 /// For this long after an early answer or a failed handshake what still comes is read and thrown away, so that TCP does
 /// not swallow what was said. A role that has answered may take no byte of the rest of a body for as long.
 pub const LINGER: Duration = Duration::from_secs(2);
@@ -104,6 +106,8 @@ pub const RESET_MEMORY: Duration = Duration::from_secs(1);
 pub const TUNNEL_ESTABLISH: Duration = Duration::from_secs(10);
 /// Between heartbeats.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
+/// For the other end of a tunnel to read a goodbye and hang up.
+pub const HANG_UP: Duration = Duration::from_secs(1);
 /// Silence after which a tunnel is dead.
 pub const HEARTBEAT_SILENCE: Duration = Duration::from_secs(15);
 /// First wait before a connection point dials again, at most; full jitter.

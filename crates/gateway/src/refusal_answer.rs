@@ -94,7 +94,7 @@ pub async fn send<E: Edge>(edge: &mut E, answer: RefusalAnswer, with_body: bool)
         edge.send_end(Fields::new())?;
         poll_fn(|cx| edge.poll_flush(cx)).await
     };
-    let taken: Result<Result<(), ClientGone>, _> = timeout(limits::LINGER, sent).await;
+    let taken: Result<Result<(), ClientGone>, _> = timeout(limits::OWN_ANSWER, sent).await;
     if taken.is_err() {
         edge.cut();
     }

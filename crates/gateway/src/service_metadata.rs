@@ -81,7 +81,7 @@ pub async fn send<E: Edge>(edge: &mut E, answer: Answer, record: &mut ExchangeRe
         false => ClientAnswerBody::Known(length),
     };
     edge.give_up_body();
-    let sent = timeout(limits::LINGER, send_whole(edge, answer, fields, body)).await;
+    let sent = timeout(limits::OWN_ANSWER, send_whole(edge, answer, fields, body)).await;
     sent.unwrap_or(Err(ClientGone)).map_err(|_| Stop::ClientGone)
 }
 

@@ -165,7 +165,7 @@ impl Control {
         let message = wire::FromGateway { message: Some(FromGateway::Goodbye(goodbye)) };
         let _ = self.outgoing.send(message).await;
         let hung_up = async { while let Ok(Some(_)) = self.incoming.message().await {} };
-        let _ = tokio::time::timeout(limits::LAST_WORDS, hung_up).await;
+        let _ = tokio::time::timeout(limits::HANG_UP, hung_up).await;
     }
 }
 
