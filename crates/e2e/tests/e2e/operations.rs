@@ -189,6 +189,32 @@ async fn check_reports_all_problems_together_with_line_and_advice() -> Result<()
     stack.finish().await
 }
 
+/// What cannot be reached is told apart from what is wrong.
+#[tokio::test]
+async fn what_is_out_of_reach_ends_with_a_code_of_its_own() -> Result<()> {
+    let mut stack = Stack::builder().start().await?;
+    let good = stack.folder().join("cp1.toml");
+    let text = std::fs::read_to_string(&good)?;
+    let file = stack.folder().join("site.toml").display().to_string();
+    let root = format!("\nroot = \"{}\"\n", stack.pki.internal_ca.certificate.display());
+    let elsewhere = stack.folder().join("elsewhere.toml");
+    for (source, more) in [("/nothing/site.toml", ""), ("https://localhost:1/site.toml", root.as_str())] {
+        let source = format!("source = \"{source}\"{more}");
+        std::fs::write(&elsewhere, text.replace(&format!("source = \"{file}\""), &source))?;
+        let (code, said) = check("cmg-connection-point", &elsewhere)?;
+        assert_eq!(code, Some(5), "{source}: {said}");
+    }
+    let forget = |stack: &Stack| {
+        let mut command = Command::new(binaries()?.join("cmg-gateway"));
+        command.args(["site", "forget", "PS1", "--config"]).arg(stack.folder().join("gateway-1.toml"));
+        anyhow::Ok(command.output()?.status.code())
+    };
+    assert_eq!(forget(&stack)?, Some(0));
+    stack.gateways[0].kill();
+    assert_eq!(forget(&stack)?, Some(5), "nobody is there to forget it");
+    Ok(())
+}
+
 /// What is under way when a gateway is told to stop is finished; then it ends by itself, with 0.
 #[tokio::test]
 async fn a_half_sent_answer_is_finished_after_sigterm() -> Result<()> {

@@ -2,6 +2,7 @@
 
 mod long_lives;
 mod losses;
+mod ports;
 mod strangers;
 
 use anyhow::{Result, ensure};
