@@ -15,6 +15,8 @@ pub const HEAD_FIELDS: usize = 100;
 pub const REQUEST_TARGET: usize = 8 * KIB;
 /// Bytes of a method: the longest in use is BITS_POST.
 pub const METHOD: usize = 32;
+/// Bytes of the name of a host, which is the most that DNS allows.
+pub const HOST_NAME: usize = 255;
 /// Bytes of one chunk-size line with its extensions.
 pub const CHUNK_LINE: usize = 256;
 /// Bytes of a trailer section.
@@ -136,8 +138,15 @@ pub const BULK_CONNECTIONS: u32 = 1;
 pub const BULK_FROM: u64 = MIB as u64;
 /// Workers that an instance may announce.
 pub const WORKERS: usize = 64;
+/// Tunnels of one connection point at an instance, as a multiple of those that it is told to hold: replaced ones that
+/// died unnoticed count until they have been silent for long enough.
+pub const TUNNEL_GENERATIONS: usize = 4;
+/// Connections for long transfers that an instance's file may ask for: more than a link could fill.
+pub const BULK_CONNECTIONS_MOST: u32 = 16;
 
 /// Control messages that wait to leave on one tunnel: a heartbeat, a verdict, a drain.
+/// Bytes of a name in a hello, for logs and status.
+pub const HELLO_NAME: usize = 256;
 pub const CONTROL_QUEUE: usize = 8;
 
 // ---- roles
@@ -179,6 +188,10 @@ pub const ENDPOINT_NAME: usize = 64;
 pub const VERDICT_PROBLEMS: usize = 100;
 /// Roots and intermediates of a site.
 pub const TRUST_CERTIFICATES: usize = 256;
+/// Bytes of an external path: generous, and far below the limit of request targets.
+pub const EXTERNAL_PATH: usize = 512;
+/// Verbs of an endpoint: more than any service has.
+pub const VERBS: usize = 32;
 /// Longest of the timeouts that a site may ask for.
 pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 /// Largest head that a role may ask for: above what the edge lets in, with our own fields.

@@ -27,7 +27,7 @@ pub struct RequestTarget {
 pub enum TargetFault {
     #[error("the request target is empty; write a path that begins with a slash")]
     Empty,
-    #[error("the request target is longer than 8192 bytes; send a shorter one")]
+    #[error("the request target is longer than {} bytes; send a shorter one", limits::REQUEST_TARGET)]
     TooLong,
     #[error("the request target is an asterisk, which only OPTIONS to a whole server has; write a path")]
     AsteriskForm,

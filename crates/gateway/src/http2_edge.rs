@@ -44,7 +44,7 @@ pub fn client_request(request: &Request<RecvStream>) -> Result<ClientRequest, Re
         return Err(bad("a field value holds a control byte, or begins or ends with a blank; remove it"));
     }
     if !valid_method(request.method().as_str().as_bytes()) {
-        return Err(bad("the method is not a token of at most 32 bytes"));
+        return Err(bad(&format!("the method is not a token of at most {} bytes", limits::METHOD)));
     }
     let authority = uri.authority().map(|authority| Bytes::copy_from_slice(authority.as_str().as_bytes()));
     let hosts: Vec<&Bytes> = fields.all("host").collect();

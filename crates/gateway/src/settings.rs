@@ -166,8 +166,7 @@ fn listen(table: &mut Table<'_>) -> Option<ListenSettings> {
 }
 
 fn tunnel(table: &mut Table<'_>, now: UnixTime) -> Option<TunnelSettings> {
-    /// More than a link could fill.
-    const MOST: u32 = 16;
+    const MOST: u32 = limits::BULK_CONNECTIONS_MOST;
     let authorities = credentials::authorities(table, "ca", now);
     let certificate = credentials::certified_key(table, now);
     let bulk_connections = table.default("bulk_connections", limits::BULK_CONNECTIONS);

@@ -8,7 +8,7 @@ use super::answer::AnswerBody;
 use super::chunk::{take_chunk_end, take_chunk_size, take_trailers};
 use super::request::BodyLength;
 use crate::fields::Fields;
-use crate::headers;
+use crate::{headers, limits};
 
 /// What [`BodyDecoder::take`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,13 +30,13 @@ pub enum BodyFault {
     ChunkTooLarge,
     #[error("a chunk extension holds a control byte or a bare line end")]
     ChunkExtension,
-    #[error("a chunk size line with its extension is longer than 256 bytes")]
+    #[error("a chunk size line with its extension is longer than {} bytes", limits::CHUNK_LINE)]
     ChunkLineTooLong,
     #[error("the data of a chunk is not followed by carriage return and line feed: its size is wrong")]
     ChunkEnd,
     #[error("the trailers are malformed: {0}")]
     Trailer(&'static str),
-    #[error("the trailers are longer than 8192 bytes or more than 100")]
+    #[error("the trailers are longer than {} bytes or more than {}", limits::TRAILERS, limits::HEAD_FIELDS)]
     TrailersTooLarge,
     #[error("Content-Length or Transfer-Encoding is among the trailers")]
     FramingTrailer,

@@ -36,7 +36,7 @@ pub(super) const fn malformed(detail: &'static str) -> HeadFault {
     HeadFault { kind: HeadFaultKind::Malformed, detail }
 }
 
-const TOO_MANY_FIELDS: HeadFault =
+pub(super) const TOO_MANY_FIELDS: HeadFault =
     HeadFault { kind: HeadFaultKind::HeadTooLarge, detail: "the head holds more than 100 fields; send fewer" };
 
 pub(super) const BARE_LF: HeadFault =

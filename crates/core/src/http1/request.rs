@@ -36,6 +36,7 @@ const TARGET_TOO_LONG: HeadFault = HeadFault {
     kind: HeadFaultKind::TargetTooLong,
     detail: "the request target is longer than 8192 bytes; send a shorter one",
 };
+const METHOD_TOO_LONG: HeadFault = malformed("the method is longer than 32 bytes");
 const HEAD_TOO_LARGE: HeadFault = HeadFault {
     kind: HeadFaultKind::HeadTooLarge,
     detail: "the request head is longer than 32768 bytes; send fewer or shorter fields",
@@ -116,11 +117,7 @@ fn skip_empty_line(bytes: &[u8]) -> Result<Option<usize>, HeadFault> {
 
 fn method_length(bytes: &[u8]) -> Result<Option<usize>, HeadFault> {
     let Some(length) = bytes.iter().take(limits::METHOD + 1).position(|byte| !is_token(*byte)) else {
-        return if bytes.len() > limits::METHOD {
-            Err(malformed("the method is longer than 32 bytes"))
-        } else {
-            Ok(None)
-        };
+        return if bytes.len() > limits::METHOD { Err(METHOD_TOO_LONG) } else { Ok(None) };
     };
     match bytes.get(length) {
         Some(b' ') if length > 0 => Ok(Some(length)),

@@ -91,7 +91,7 @@ fn only_text(bytes: &[u8]) -> bool {
 
 fn valid_host_name(name: &[u8]) -> bool {
     let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    !name.is_empty() && name.len() <= 255 && name.iter().all(allowed)
+    !name.is_empty() && name.len() <= limits::HOST_NAME && name.iter().all(allowed)
 }
 
 fn valid_ipv6(address: &[u8]) -> bool {

@@ -52,13 +52,10 @@ pub enum ExternalPath {
     Prefix(String),
 }
 
-/// Longest external path: generous, and far below the limit of request targets.
-const EXTERNAL_PATH: usize = 512;
-
 impl ExternalPath {
     /// Reads the form that travels on the wire; words say what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        if text.len() > EXTERNAL_PATH {
+        if text.len() > limits::EXTERNAL_PATH {
             return Err("is longer than 512 bytes");
         }
         if !text.starts_with('/') {
@@ -103,16 +100,13 @@ fn segment(text: &str) -> Result<(), &'static str> {
 pub struct Methods(Vec<String>);
 
 impl Methods {
-    /// More than any service has.
-    const MOST: usize = 32;
-
     pub fn new<T: Into<String>>(methods: impl IntoIterator<Item = T>) -> Result<Self, String> {
         let methods: Vec<String> = methods.into_iter().map(Into::into).collect();
         if methods.is_empty() {
             return Err("no verb is named".to_owned());
         }
-        if methods.len() > Self::MOST {
-            return Err(format!("more than {} verbs are named", Self::MOST));
+        if methods.len() > limits::VERBS {
+            return Err(format!("more than {} verbs are named", limits::VERBS));
         }
         for (index, method) in methods.iter().enumerate() {
             if method.is_empty() || method.len() > limits::METHOD || !method.bytes().all(is_token) {
@@ -172,7 +166,8 @@ mod tests {
         ] {
             assert_eq!(ExternalPath::parse(text), Err(fault), "{text}");
         }
-        assert!(ExternalPath::parse(&format!("/{}/", "a".repeat(600))).is_err());
+        let too_long = ExternalPath::parse(&format!("/{}/", "a".repeat(600)));
+        assert!(too_long.is_err_and(|fault| fault.contains(&limits::EXTERNAL_PATH.to_string())));
     }
 
     #[test]

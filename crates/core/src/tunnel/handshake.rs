@@ -178,7 +178,7 @@ fn boot_id(bytes: &[u8]) -> Result<[u8; BOOT_ID], HelloError> {
 
 /// Text that ends up in logs and status.
 fn short_text(text: String) -> Result<String, HelloError> {
-    if text.len() > 256 || text.chars().any(char::is_control) {
+    if text.len() > limits::HELLO_NAME || text.chars().any(char::is_control) {
         return Err(HelloError::NotAllowed("a name is too long or has control characters"));
     }
     Ok(text)

@@ -15,6 +15,11 @@ fn take(raw: &[u8], method: &[u8]) -> Result<Option<AnswerHead>, HeadFault> {
 }
 
 #[test]
+fn the_text_tells_its_bound() {
+    assert!(HEAD_TOO_LARGE.detail.contains(&limits::ANSWER_HEAD.to_string()));
+}
+
+#[test]
 fn bodies_and_persistence() {
     let cases = [
         ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "GET", Known(5), Some(5), true),

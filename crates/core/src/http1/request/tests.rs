@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 
+use super::super::head::TOO_MANY_FIELDS;
 use super::*;
 use crate::http1::fuzzing::fuzz_request_head;
 use HeadFaultKind::{HeadTooLarge, Malformed, TargetTooLong, VersionNotSupported};
@@ -13,6 +14,19 @@ fn take(raw: &[u8]) -> Result<Option<RequestHead>, HeadFault> {
         fuzz_request_head(&[&[piece], raw].concat());
     }
     take_request_head(&mut BytesMut::from(raw))
+}
+
+#[test]
+fn texts_tell_their_bounds() {
+    let bounds = [
+        (TARGET_TOO_LONG, limits::REQUEST_TARGET),
+        (METHOD_TOO_LONG, limits::METHOD),
+        (HEAD_TOO_LARGE, limits::REQUEST_HEAD),
+        (TOO_MANY_FIELDS, limits::HEAD_FIELDS),
+    ];
+    for (fault, bound) in bounds {
+        assert!(fault.detail.contains(&bound.to_string()), "{fault}");
+    }
 }
 
 fn good(raw: &str) -> RequestHead {
