@@ -106,10 +106,10 @@ pub const TUNNEL_RESETS: usize = 100_000;
 pub const RESET_MEMORY: Duration = Duration::from_secs(1);
 /// Dial, TLS handshake and hello of a tunnel.
 pub const TUNNEL_ESTABLISH: Duration = Duration::from_secs(10);
-/// Between heartbeats.
-pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// For the other end of a tunnel to read a goodbye and hang up.
 pub const HANG_UP: Duration = Duration::from_secs(1);
+/// Between heartbeats.
+pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Silence after which a tunnel is dead.
 pub const HEARTBEAT_SILENCE: Duration = Duration::from_secs(15);
 /// First wait before a connection point dials again, at most; full jitter.
@@ -134,19 +134,19 @@ pub const VIOLATION_DOUBT: Duration = Duration::from_secs(1);
 pub const DRAIN_NOTICE: Duration = Duration::from_millis(500);
 /// Bulk connections per instance.
 pub const BULK_CONNECTIONS: u32 = 1;
-/// A declared upload of at least this many bytes travels on the bulk lane.
-pub const BULK_FROM: u64 = MIB as u64;
-/// Workers that an instance may announce.
-pub const WORKERS: usize = 64;
 /// Tunnels of one connection point at an instance, as a multiple of those that it is told to hold: replaced ones that
 /// died unnoticed count until they have been silent for long enough.
 pub const TUNNEL_GENERATIONS: usize = 4;
 /// Connections for long transfers that an instance's file may ask for: more than a link could fill.
 pub const BULK_CONNECTIONS_MOST: u32 = 16;
-
-/// Control messages that wait to leave on one tunnel: a heartbeat, a verdict, a drain.
+/// A declared upload of at least this many bytes travels on the bulk lane.
+pub const BULK_FROM: u64 = MIB as u64;
 /// Bytes of a name in a hello, for logs and status.
 pub const HELLO_NAME: usize = 256;
+/// Workers that an instance may announce.
+pub const WORKERS: usize = 64;
+
+/// Control messages that wait to leave on one tunnel: a heartbeat, a verdict, a drain.
 pub const CONTROL_QUEUE: usize = 8;
 
 // ---- roles
@@ -184,14 +184,14 @@ pub const PUBLICATION: usize = TUNNEL_MESSAGE - KIB;
 pub const ROLE_ENDPOINTS: usize = 64;
 /// Bytes of an endpoint's name: it is a metric label and a column of every log.
 pub const ENDPOINT_NAME: usize = 64;
-/// Problems that a gateway names when it refuses a publication: the verdict travels in one message.
-pub const VERDICT_PROBLEMS: usize = 100;
-/// Roots and intermediates of a site.
-pub const TRUST_CERTIFICATES: usize = 256;
 /// Bytes of an external path: generous, and far below the limit of request targets.
 pub const EXTERNAL_PATH: usize = 512;
 /// Verbs of an endpoint: more than any service has.
 pub const VERBS: usize = 32;
+/// Problems that a gateway names when it refuses a publication: the verdict travels in one message.
+pub const VERDICT_PROBLEMS: usize = 100;
+/// Roots and intermediates of a site.
+pub const TRUST_CERTIFICATES: usize = 256;
 /// Longest of the timeouts that a site may ask for.
 pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 /// Largest head that a role may ask for: above what the edge lets in, with our own fields.
