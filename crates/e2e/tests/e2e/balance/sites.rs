@@ -4,9 +4,10 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use cmg_core::refusal::RefusalKind;
+use cmg_e2e::admin::Admin;
 use cmg_e2e::program::{Program, Start, binaries};
 use cmg_e2e::stack::{CUSTOM, DISTRIBUTION_POINT, MANAGEMENT_POINT, SITE, SOFTWARE_UPDATE_POINT};
-use cmg_e2e::{Stack, mp};
+use cmg_e2e::{Stack, mp, until};
 
 use crate::expect::{ask, echoed, refused};
 
@@ -70,5 +71,47 @@ async fn the_role_id_decides_which_site_serves() -> Result<()> {
     let answer = ask(&stack, "GET", "/second/open/x", &[]).await?;
     refused(&stack, &answer, RefusalKind::NoConnectionPoint).await?;
     echoed(&ask(&stack, "GET", &mp("SMS_MP/x"), &[]).await?)?;
+    stack.finish().await
+}
+
+/// Each gateway, with an instance of its own, serves both sites; each connection point knows both by name.
+#[tokio::test]
+async fn two_sites_use_two_gateways() -> Result<()> {
+    let builder = Stack::builder().gateways(2).gateway_setting("SITES", &two_sites());
+    let mut stack = builder.connection_points(0).start_unready().await?;
+    let file = stack.folder().join("site.toml");
+    let text = fs::read_to_string(&file)?;
+    let (first, instances) = text.split_once("[[gateways]]").context("no gateway")?;
+    let (head, instances) = instances.split_once("[[gateways.instances]]").context("no instance")?;
+    let mut text = first.to_owned();
+    for (number, instance) in instances.split("[[gateways.instances]]").enumerate() {
+        let head = head.replace("name = \"gateway\"", &format!("name = \"gateway-of-{number}\""));
+        text.push_str(&format!("[[gateways]]{head}[[gateways.instances]]{instance}"));
+    }
+    fs::write(&file, text)?;
+    stack.start_connection_point().await?;
+    let second = second_site(&stack).await?;
+    stack.wait_ready().await?;
+    for instance in 0..2 {
+        let client = stack.client_of(instance, Some(&stack.pki.clients[0]))?;
+        for (target, site) in [("/open/x", SITE), ("/second/open/x", SECOND)] {
+            until(async || Ok(client.get(target).await?.status == 200)).await.context(target)?;
+            let answer = client.get(target).await?;
+            let id = answer.field("x-cmg-request-id").context("no id")?;
+            let line = stack.exchange_line(id).await?;
+            assert_eq!(line["site"], site, "instance {instance}: {line}");
+        }
+    }
+    for program in [&stack.connection_points[0], &second] {
+        let admin = Admin::of(program)?;
+        until(async || {
+            let links = admin.json("/status").await?["gateways"].take();
+            let links = links.as_array().context("no links")?;
+            let names: Vec<_> = links.iter().map(|link| link["gateway"].as_str()).collect();
+            assert_eq!(names, [Some("gateway-of-0"), Some("gateway-of-1")], "{}", program.name);
+            Ok(links.iter().all(|link| link["state"] == "healthy"))
+        })
+        .await?;
+    }
     stack.finish().await
 }
