@@ -25,9 +25,12 @@ pub enum AdminError {
          elsewhere"
     )]
     NotLoopback { address: SocketAddr },
-    #[error("the listener at {address} could not be opened: {source}")]
+    #[error("the listener at {address} could not be opened: {source}; free the port or write another address")]
     Bind { address: SocketAddr, source: std::io::Error },
-    #[error("the admin socket {} could not be opened: {source}", path.display())]
+    #[error(
+        "the admin socket {} could not be opened: {source}; make its folder writable, or write another admin.socket",
+        path.display()
+    )]
     Socket { path: PathBuf, source: std::io::Error },
 }
 

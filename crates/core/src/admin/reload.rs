@@ -23,10 +23,11 @@ pub fn reload_channel() -> (ReloadTrigger, ReloadRequests) {
 impl ReloadTrigger {
     /// Asks for a reload and waits for its result.
     pub async fn reload(&self) -> Result<String, String> {
-        let stopped = || "the program is stopping and reloads nothing".to_owned();
         let (sender, answer) = oneshot::channel();
-        self.0.send(ReloadRequest(sender)).await.map_err(|_| stopped())?;
-        answer.await.unwrap_or_else(|_| Err(stopped()))
+        let asked = self.0.send(ReloadRequest(sender)).await;
+        asked.map_err(|_| "nothing was reloaded: the program is stopping".to_owned())?;
+        let not_answered = "no answer: other reloads wait, or the program is stopping; look at the log, or try again";
+        answer.await.unwrap_or_else(|_| Err(not_answered.to_owned()))
     }
 }
 

@@ -10,15 +10,19 @@ use super::upload::BodyMismatch;
 pub enum RoleError {
     #[error("cannot find the address of {role}: {source}; correct the role's host in the site configuration or in DNS")]
     Resolve { role: String, source: io::Error },
-    #[error("cannot connect to {role} ({tried}): {source}")]
+    #[error("cannot connect to {role} ({tried}): {source}; look at the role, its port and the firewalls on the way")]
     Connect { role: String, tried: String, source: io::Error },
-    #[error("{role} ({tried}) did not take a connection within {after:?}")]
+    #[error(
+        "{role} ({tried}) did not take a connection within {after:?}; look at its host and the firewalls on the way"
+    )]
     ConnectTimeout { role: String, tried: String, after: Duration },
     #[error("{why}")]
     TlsHandshake { why: String },
     #[error("{role} ended TLS after the handshake: {why}")]
     Tls { role: String, why: String },
-    #[error("{role} did not finish the TLS handshake within {after:?}")]
+    #[error(
+        "{role} did not finish the TLS handshake within {after:?}; look at its load, and at whether it speaks TLS there"
+    )]
     TlsTimeout { role: String, after: Duration },
     #[error("{role} broke off before its answer: {why}")]
     Aborted { role: String, why: String },

@@ -49,9 +49,11 @@ impl TlsFloor {
 /// Why settings cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigFault {
-    #[error("root {position} `{subject}` cannot be used: {why}")]
+    #[error(
+        "root {position} `{subject}` cannot be used: {why}; take it out, or put a certification authority in its place"
+    )]
     Root { position: usize, subject: String, why: String },
-    #[error("no root certificate is given, so that nobody could be trusted")]
+    #[error("no root certificate is given, so that nobody could be trusted; name at least one")]
     NoRoot,
     #[error("{0}")]
     Tls(#[from] rustls::Error),
