@@ -48,7 +48,7 @@ fn own_hello(link: &Link) -> ConnectionPointHello {
         boot_id: point.boot_id,
         started_micros: u64::try_from(started.as_micros()).unwrap_or(u64::MAX),
         lane: link.place.id.lane,
-        max_exchanges: u32::try_from(limits::ACTIVE_EXCHANGES).unwrap_or(u32::MAX),
+        max_exchanges: u32::try_from(link.place.id.lane.active_exchanges()).unwrap_or(u32::MAX),
     }
 }
 

@@ -97,6 +97,8 @@ pub const TUNNEL_SEND_BUFFER: usize = 256 * KIB;
 pub const TUNNEL_STREAMS: u32 = 32_768;
 /// Active exchanges on one connection.
 pub const ACTIVE_EXCHANGES: usize = 900;
+/// Active exchanges on one bulk connection: all of them stalled leave room in its window for others.
+pub const BULK_EXCHANGES: usize = 128;
 /// Exchanges on one connection that wait for the head of an endpoint with `waits`.
 pub const WAITING_EXCHANGES: usize = 16_384;
 /// Resets are ordinary here: every client that leaves early is one. h2's guards count them for the life
@@ -271,6 +273,7 @@ const _: () = assert!(REQUEST_TARGET < REQUEST_HEAD && REQUEST_HEAD < TUNNEL_MES
 const _: () = assert!(ANSWER_HEAD + TUNNEL_CHUNK < TUNNEL_MESSAGE, "head and first chunk fit into one message");
 const _: () = assert!(3 * HEARTBEAT.as_secs() <= HEARTBEAT_SILENCE.as_secs(), "two heartbeats may be lost");
 const _: () = assert!(TLS_GATHER_BELOW <= TLS_RECORD && TLS_RECORD <= TLS_WRITE_AT && TLS_WRITE_AT < TLS_QUEUE);
+const _: () = assert!(BULK_EXCHANGES * (BULK_WINDOW as usize) < CONNECTION_WINDOW as usize, "stalled transfers fit");
 
 #[cfg(test)]
 mod tests;

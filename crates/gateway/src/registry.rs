@@ -221,7 +221,7 @@ impl Registry {
             since: Instant::now(),
             caller: arrival.caller,
             number: register.last_number,
-            max_active: arrival.max_active.clamp(1, limits::ACTIVE_EXCHANGES),
+            max_active: arrival.max_active.clamp(1, arrival.lane.active_exchanges()),
             active: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             draining: AtomicBool::new(false),

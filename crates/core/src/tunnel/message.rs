@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::fields::Fields;
+use crate::limits;
 use crate::refusal::RefusalKind;
 use crate::request_id::RequestId;
 
@@ -20,6 +21,14 @@ impl Lane {
         match self {
             Lane::Interactive => "interactive",
             Lane::Bulk => "bulk",
+        }
+    }
+
+    /// Active exchanges on one connection: as many as may stall without freezing it.
+    pub const fn active_exchanges(self) -> usize {
+        match self {
+            Lane::Interactive => limits::ACTIVE_EXCHANGES,
+            Lane::Bulk => limits::BULK_EXCHANGES,
         }
     }
 }

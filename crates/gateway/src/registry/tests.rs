@@ -118,3 +118,17 @@ async fn waiting_exchanges_have_places_of_their_own() {
     drop(waiting);
     assert_eq!(registration.tunnel().load(), (1, 0));
 }
+/// However slow their readers are: below the number that would fill the connection's window.
+#[tokio::test]
+async fn transfers_beyond_what_a_bulk_connection_holds_use_the_other_lane() {
+    let registry = Registry::new(1);
+    let _interactive = tunnel(&registry, "a", Lane::Interactive).await;
+    let bulk = tunnel(&registry, "a", Lane::Bulk).await;
+    let transfers: Vec<_> = (0..=limits::BULK_EXCHANGES).map(|_| lease_on(&registry, 0, Lane::Bulk).unwrap()).collect();
+    let (last, before) = transfers.split_last().unwrap();
+    assert!(before.iter().all(|lease| lease.tunnel().lane == Lane::Bulk));
+    assert_eq!(last.tunnel().lane, Lane::Interactive);
+    assert_eq!(bulk.tunnel().load(), (limits::BULK_EXCHANGES, 0));
+    assert!(limits::BULK_EXCHANGES * (limits::BULK_WINDOW as usize) < limits::CONNECTION_WINDOW as usize);
+}
+

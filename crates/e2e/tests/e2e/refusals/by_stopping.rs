@@ -73,12 +73,12 @@ async fn a_draining_gateway_says_so_or_serves() -> Result<()> {
     Ok(())
 }
 
-/// Every place of the one connection point is taken: 900 on each of its two tunnels.
+/// Every place of the one connection point is taken, on its interactive tunnel and on the one for bulk.
 #[tokio::test]
 async fn every_connection_point_is_full() -> Result<()> {
     let stack = Stack::builder().workers(1).start().await?;
     let client = stack.http2_client()?;
-    let places = 2 * limits::ACTIVE_EXCHANGES;
+    let places = limits::ACTIVE_EXCHANGES + limits::BULK_EXCHANGES;
     let mut waiting = JoinSet::new();
     let mut connection = client.connect().await?;
     for number in 1..=places {
