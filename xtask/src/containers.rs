@@ -74,7 +74,7 @@ fn prove(keep: bool) -> Result<Counts> {
         }
     });
     if let Err(error) = walked {
-        walk.took("everything starts and becomes ready", Err(error));
+        walk.record("everything starts and becomes ready", Err(error));
     }
     let counts = walk.counts();
     if counts.failed > 0 {

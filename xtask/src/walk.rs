@@ -17,7 +17,7 @@ pub struct Walk {
 
 impl Walk {
     /// Prints how a step went, and the time since the step before it.
-    pub fn took(&mut self, what: &str, result: Result<String>) {
+    pub fn record(&mut self, what: &str, result: Result<String>) {
         let took = self
             .begin
             .replace(Instant::now())

@@ -1,4 +1,4 @@
-//! What is removed from the fields of requests, answers and trailers, and what is set in its place (SPEC G-14,
+//! What is removed from the fields of requests, answers and trailers, and what is set in its place (G-14,
 //! G-24). Everything that is not on a list here passes: value byte for byte, order kept. Names are compared
 //! without regard to case, and an underscore counts as a hyphen, because some servers read it so.
 #![deny(clippy::indexing_slicing)]
@@ -70,10 +70,7 @@ fn asks_for_trailers(te: &[u8]) -> bool {
 }
 
 /// The fields that the Connection fields of a head name, beyond those that are removed anyway.
-enum Named {
-    None,
-    Some(Vec<Bytes>),
-}
+struct Named(Vec<Bytes>);
 
 impl Named {
     fn of(fields: &Fields) -> Self {
@@ -85,14 +82,11 @@ impl Named {
                 }
             }
         }
-        if names.is_empty() { Named::None } else { Named::Some(names) }
+        Self(names)
     }
 
     fn contains(&self, name: &[u8]) -> bool {
-        match self {
-            Named::None => false,
-            Named::Some(names) => names.iter().any(|option| name_is(name, option)),
-        }
+        self.0.iter().any(|option| name_is(name, option))
     }
 }
 

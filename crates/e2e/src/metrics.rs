@@ -7,17 +7,11 @@ use std::collections::BTreeMap;
 const STANDING: &[&str] = &[
     "cmg_build_info",
     "cmg_process_",
-    "process_",
     "cmg_tunnel",
     "cmg_site_",
     "cmg_certificate_",
-    "cmg_ready",
     "cmg_start",
     "cmg_role_connections",
-    "cmg_admin_",
-    "cmg_links",
-    "cmg_configuration_",
-    "cmg_workers",
 ];
 
 #[derive(Clone, Debug, Default)]

@@ -22,26 +22,26 @@ const LONG: &str = "SMS_MP/_/slow?pieces=20&every=100";
 const LONG_BYTES: u64 = 20;
 
 pub async fn walk(project: &Project, pki: &Pki, walk: &mut Walk) -> Result<()> {
-    walk.took("every program runs alone and without rights", without_rights(project));
+    walk.record("every program runs alone and without rights", without_rights(project));
     for gateway in GATEWAYS {
         project.wait_ready(gateway).await?;
-        walk.took(&format!("{gateway} is ready"), came_in_by_name(project, gateway).await);
+        walk.record(&format!("{gateway} is ready"), came_in_by_name(project, gateway).await);
         let client = client(project, gateway, Some(pki), pki)?;
-        walk.took(&format!("a device reads through {gateway}"), reads(&client).await);
+        walk.record(&format!("a device reads through {gateway}"), reads(&client).await);
         let client = self::client(project, gateway, None, pki)?;
-        walk.took(&format!("without certificate {gateway} refuses"), no_certificate(&client).await);
-        walk.took(&format!("the connection points take turns at {gateway}"), turns(project, pki, gateway).await);
+        walk.record(&format!("without certificate {gateway} refuses"), no_certificate(&client).await);
+        walk.record(&format!("the connection points take turns at {gateway}"), turns(project, pki, gateway).await);
     }
-    walk.took("devices see the gateways only", apart::devices_see_gateways_only(project));
-    walk.took("a gateway sees nothing of the inside", apart::a_gateway_sees_no_inside(project));
-    walk.took("connection points listen on nothing", apart::connection_points_listen_on_nothing(project));
+    walk.record("devices see the gateways only", apart::devices_see_gateways_only(project));
+    walk.record("a gateway sees nothing of the inside", apart::a_gateway_sees_no_inside(project));
+    walk.record("connection points listen on nothing", apart::connection_points_listen_on_nothing(project));
     match apart::can_drop(project) {
-        Ok(()) => walk.took("with all inbound connections dropped they dial again", dial_again(project, pki).await),
+        Ok(()) => walk.record("with all inbound connections dropped they dial again", dial_again(project, pki).await),
         Err(error) => println!("  not shown here: tunnels with all inbound connections dropped ({error:#})"),
     }
-    walk.took("one connection point stops by SIGTERM and nobody notices", one_stops(project, pki).await);
-    walk.took("it comes back and takes its turns", comes_back(project, pki).await);
-    walk.took("no program ended by itself", project.nothing_ended().map(|()| "none of 5".to_owned()));
+    walk.record("one connection point stops by SIGTERM and nobody notices", one_stops(project, pki).await);
+    walk.record("it comes back and takes its turns", comes_back(project, pki).await);
+    walk.record("no program ended by itself", project.nothing_ended().map(|()| "none of 5".to_owned()));
     Ok(())
 }
 

@@ -12,25 +12,25 @@ use crate::walk::{Walk, echoed, refused};
 /// Walks all steps; how many did not work.
 pub async fn walk(stack: &Stack, internal: bool) -> Result<u64> {
     let mut walk = Walk::default();
-    walk.took("a client with a certificate reads from the inside", certificate(stack).await);
-    walk.took("the same without a certificate is refused", no_certificate(stack).await);
-    walk.took("a certificate of another authority is refused", stranger(stack).await);
-    walk.took("a path that nobody published is refused", not_published(stack).await);
-    walk.took("a policy message by CCM_POST arrives whole", message(stack).await);
-    walk.took("a raw target arrives byte for byte", raw_target(stack).await);
-    walk.took("a part of a file, by range", range(stack).await);
-    walk.took("an answer reaches the client while it is made", streamed(stack).await);
-    walk.took("64 MiB down, whole", download(stack).await);
-    walk.took("HTTP/2", http2(stack).await);
-    walk.took("the same request id on every hop", request_id(stack).await);
+    walk.record("a client with a certificate reads from the inside", certificate(stack).await);
+    walk.record("the same without a certificate is refused", no_certificate(stack).await);
+    walk.record("a certificate of another authority is refused", stranger(stack).await);
+    walk.record("a path that nobody published is refused", not_published(stack).await);
+    walk.record("a policy message by CCM_POST arrives whole", message(stack).await);
+    walk.record("a raw target arrives byte for byte", raw_target(stack).await);
+    walk.record("a part of a file, by range", range(stack).await);
+    walk.record("an answer reaches the client while it is made", streamed(stack).await);
+    walk.record("64 MiB down, whole", download(stack).await);
+    walk.record("HTTP/2", http2(stack).await);
+    walk.record("the same request id on every hop", request_id(stack).await);
     for instance in 1..stack.gateways.len() {
-        walk.took(&format!("instance {} answers too", instance + 1), other_instance(stack, instance).await);
+        walk.record(&format!("instance {} answers too", instance + 1), other_instance(stack, instance).await);
     }
     if stack.connection_points.len() > 1 {
-        walk.took("the connection points take turns", turns(stack).await);
+        walk.record("the connection points take turns", turns(stack).await);
     }
     if internal {
-        walk.took("the internal server answers under /bench/", bench(stack).await);
+        walk.record("the internal server answers under /bench/", bench(stack).await);
     }
     Ok(walk.counts().failed)
 }
