@@ -192,6 +192,8 @@ pub const EXTERNAL_PATH: usize = 512;
 pub const VERBS: usize = 32;
 /// Problems that a gateway names when it refuses a publication: the verdict travels in one message.
 pub const VERDICT_PROBLEMS: usize = 100;
+/// Bytes of one of them: two external paths and what is wrong with them.
+pub const PROBLEM_TEXT: usize = 2 * KIB;
 /// Roots and intermediates of a site.
 pub const TRUST_CERTIFICATES: usize = 256;
 /// Longest of the timeouts that a site may ask for.
@@ -269,11 +271,12 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const _: () = assert!(ACTIVE_EXCHANGES + WAITING_EXCHANGES < TUNNEL_STREAMS as usize, "below the peer's stream limit");
 const _: () =
     assert!(ACTIVE_EXCHANGES * (INTERACTIVE_WINDOW as usize) < CONNECTION_WINDOW as usize, "stalled streams fit");
+const _: () = assert!(BULK_EXCHANGES * (BULK_WINDOW as usize) < CONNECTION_WINDOW as usize, "stalled transfers fit");
 const _: () = assert!(REQUEST_TARGET < REQUEST_HEAD && REQUEST_HEAD < TUNNEL_MESSAGE, "a head fits into one message");
 const _: () = assert!(ANSWER_HEAD + TUNNEL_CHUNK < TUNNEL_MESSAGE, "head and first chunk fit into one message");
+const _: () = assert!((VERDICT_PROBLEMS + 1) * PROBLEM_TEXT < TUNNEL_MESSAGE, "a verdict fits into one message");
 const _: () = assert!(3 * HEARTBEAT.as_secs() <= HEARTBEAT_SILENCE.as_secs(), "two heartbeats may be lost");
 const _: () = assert!(TLS_GATHER_BELOW <= TLS_RECORD && TLS_RECORD <= TLS_WRITE_AT && TLS_WRITE_AT < TLS_QUEUE);
-const _: () = assert!(BULK_EXCHANGES * (BULK_WINDOW as usize) < CONNECTION_WINDOW as usize, "stalled transfers fit");
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ mod overlap;
 mod permissions;
 mod publication;
 mod read;
+mod reasons;
 
 pub use endpoint::{Authentication, Encoding, Endpoint, ExternalPath, Methods};
 pub use kinds::{BuiltInEndpoint, RoleKind};
@@ -19,6 +20,7 @@ pub use overlap::Claim;
 pub use permissions::{AllowedConnectionPoint, ExternalPrefix, RoleRange, SitePermissions, overlaps};
 pub use publication::{Publication, PublishedRole};
 pub use read::{SiteConfiguration, SiteKind, fuzz_site_configuration};
+pub use reasons::Reasons;
 pub use role::{
     ClientCertificateForm, Clients, GatewayInstance, InternalRole, Rewrite, SiteGateway, SiteRole, SiteRoute,
 };

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use cmg_core::limits;
 use cmg_core::shutdown::Tasks;
-use cmg_core::site::{Publication, SitePermissions, overlaps};
+use cmg_core::site::{Publication, Reasons, SitePermissions, overlaps};
 use cmg_core::tls::chain::ClientChains;
 use cmg_core::tunnel::control::ConfigurationVerdict;
 use cmg_core::tunnel::publication::{self, Digest};
@@ -198,24 +198,23 @@ impl Keeping {
         let permissions = self.permissions.iter().find(|permissions| permissions.site.as_str() == site);
         let permissions =
             permissions.ok_or_else(|| vec![format!("site {site} is not in this gateway's configuration")])?;
-        let mut problems = permissions.judge(&publication).err().unwrap_or_default();
-        let taken = others.iter().map(|other| &other.publication);
-        problems.extend(overlaps(&publication, taken).err().unwrap_or_default());
-        let trust = trust_of(&publication).map_err(|faults| problems.extend(faults)).ok();
+        let mut problems = permissions.judge(&publication);
+        problems.append(overlaps(&publication, others.iter().map(|other| &other.publication)));
+        let trust = trust_of(&publication, &mut problems);
         match trust {
             Some(trust) if problems.is_empty() => {
                 let digest: Digest = publication::digest(bytes);
                 Ok(SiteInForce { code: site.to_owned(), version, digest, publication, trust })
             }
-            Some(_) | None => Err(problems),
+            Some(_) | None => Err(problems.into_words()),
         }
     }
 }
 
-fn trust_of(publication: &Publication) -> Result<ClientChains, Vec<String>> {
+fn trust_of(publication: &Publication, problems: &mut Reasons) -> Option<ClientChains> {
     let trust = &publication.client_trust;
-    ClientChains::new(trust.roots(), trust.intermediates().to_vec())
-        .map_err(|faults| faults.iter().map(ToString::to_string).collect())
+    let chains = ClientChains::new(trust.roots(), trust.intermediates().to_vec());
+    chains.map_err(|faults| faults.iter().for_each(|fault| problems.add(|| fault.to_string()))).ok()
 }
 
 fn same_version(current: &SiteInForce, publication: &[u8]) -> Result<(), Vec<String>> {

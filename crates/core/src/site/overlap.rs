@@ -3,7 +3,8 @@
 
 use super::endpoint::{Endpoint, ExternalPath};
 use super::names::RoleId;
-use std::collections::HashSet;
+use crate::limits;
+use std::collections::{HashMap, HashSet};
 
 /// An endpoint of a role, as a claim to an external path.
 #[derive(Clone, Copy, Debug)]
@@ -21,24 +22,43 @@ pub(super) struct Clash {
     pub(super) message: String,
 }
 
+/// The first claims that cannot hold, and how many more there are.
+#[derive(Debug, Default)]
+pub(super) struct Clashes {
+    pub(super) named: Vec<Clash>,
+    pub(super) more: usize,
+}
+
+impl Clashes {
+    fn add(&mut self, one: usize, other: usize, message: impl FnOnce() -> String) {
+        if self.named.len() < limits::VERDICT_PROBLEMS {
+            self.named.push(Clash { later: one.max(other), earlier: one.min(other), message: message() });
+        } else {
+            self.more += 1;
+        }
+    }
+}
+
 /// The claims of one site that cannot hold together. Within one role a longer prefix may lie inside a shorter
 /// one: the longest wins. Between roles it may not, because one would take part of the other's requests.
-pub(super) fn clashes(claims: &[Claim<'_>]) -> Vec<Clash> {
-    let mut clashes = twice_behind_a_role(claims);
+pub(super) fn clashes(claims: &[Claim<'_>]) -> Clashes {
+    let mut clashes = Clashes::default();
+    twice_behind_a_role(claims, &mut clashes);
     let prefixes = claims.iter().enumerate().filter_map(|(at, claim)| Some((prefix(claim)?, at)));
-    for ((outer, outer_at), (inner, inner_at)) in nested(prefixes) {
+    each_nested(prefixes, |(outer, outer_at), (inner, inner_at)| {
         let role = |at: usize| claims.get(at).map_or(RoleId(0), |claim| claim.role);
         let (outer_role, inner_role) = (role(outer_at), role(inner_at));
-        let message = if outer.eq_ignore_ascii_case(inner) {
-            format!("the path {outer} is claimed by role {outer_role} and role {inner_role}")
+        if outer.eq_ignore_ascii_case(inner) {
+            clashes.add(outer_at, inner_at, || {
+                format!("the path {outer} is claimed by role {outer_role} and role {inner_role}")
+            });
         } else if outer_role != inner_role {
-            format!("the paths {inner} of role {inner_role} and {outer} of role {outer_role} overlap")
-        } else {
-            continue;
-        };
-        clashes.push(Clash { later: outer_at.max(inner_at), earlier: outer_at.min(inner_at), message });
-    }
-    clashes.sort_by_key(|clash| (clash.later, clash.earlier));
+            clashes.add(outer_at, inner_at, || {
+                format!("the paths {inner} of role {inner_role} and {outer} of role {outer_role} overlap")
+            });
+        }
+    });
+    clashes.named.sort_by_key(|clash| (clash.later, clash.earlier));
     clashes
 }
 
@@ -49,44 +69,43 @@ pub(super) fn prefix<'a>(claim: &Claim<'a>) -> Option<&'a str> {
     }
 }
 
-fn twice_behind_a_role(claims: &[Claim<'_>]) -> Vec<Clash> {
-    let mut seen = std::collections::HashMap::new();
-    let behind = claims.iter().enumerate().filter_map(|(at, claim)| match &claim.endpoint.external_path {
-        ExternalPath::BehindRole(name) => Some((at, claim.role, name)),
-        ExternalPath::Prefix(_) => None,
-    });
-    let clashes = behind.filter_map(|(later, role, name)| {
-        let earlier = *seen.entry((role, name.to_ascii_lowercase())).or_insert(later);
-        let message = format!("the path {name} of role {role} is claimed twice");
-        (earlier != later).then_some(Clash { later, earlier, message })
-    });
-    clashes.collect()
+fn twice_behind_a_role(claims: &[Claim<'_>], clashes: &mut Clashes) {
+    let mut seen = HashMap::new();
+    for (later, claim) in claims.iter().enumerate() {
+        if let ExternalPath::BehindRole(name) = &claim.endpoint.external_path {
+            let role = claim.role;
+            let earlier = *seen.entry((role, name.to_ascii_lowercase())).or_insert(later);
+            if earlier != later {
+                clashes.add(later, earlier, || format!("the path {name} of role {role} is claimed twice"));
+            }
+        }
+    }
 }
 
 /// A prefix and whose it is.
 type Owned<'a, O> = (&'a str, O);
 
-/// Pairs of prefixes of which the second is equal to the first or lies inside it, ignoring case. A path that
-/// is there several times is compared by its first owner.
-pub(super) fn nested<'a, O: Copy>(
+/// Calls with each pair of prefixes of which the second is equal to the first or lies inside it, ignoring case. A
+/// path that is there several times is compared by its first owner. There may be as many pairs as the square of the
+/// prefixes.
+pub(super) fn each_nested<'a, O: Copy>(
     prefixes: impl IntoIterator<Item = Owned<'a, O>>,
-) -> Vec<(Owned<'a, O>, Owned<'a, O>)> {
+    mut found: impl FnMut(Owned<'a, O>, Owned<'a, O>),
+) {
     let mut sorted: Vec<(String, &'a str, O)> =
         prefixes.into_iter().map(|(path, owner)| (path.to_ascii_lowercase(), path, owner)).collect();
     // Stable, and whatever lies inside a prefix comes right behind it.
     sorted.sort_by(|a, b| a.0.cmp(&b.0));
     let mut around: Vec<&(String, &'a str, O)> = Vec::new();
-    let mut pairs = Vec::new();
     for one in &sorted {
         while around.last().is_some_and(|outer| !one.0.starts_with(outer.0.as_str())) {
             around.pop();
         }
-        pairs.extend(around.iter().map(|outer| ((outer.1, outer.2), (one.1, one.2))));
+        around.iter().for_each(|outer| found((outer.1, outer.2), (one.1, one.2)));
         if around.last().is_none_or(|outer| outer.0 != one.0) {
             around.push(one);
         }
     }
-    pairs
 }
 
 /// Ids that are there more than once.
@@ -104,6 +123,27 @@ pub(super) fn inside(prefix: &str, outer: &str) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn nested<'a, O: Copy>(prefixes: impl IntoIterator<Item = Owned<'a, O>>) -> Vec<(Owned<'a, O>, Owned<'a, O>)> {
+        let mut pairs = Vec::new();
+        each_nested(prefixes, |outer, inner| pairs.push((outer, inner)));
+        pairs
+    }
+
+    #[test]
+    fn only_the_first_clashes_are_put_into_words() {
+        let (mut clashes, mut worded) = (Clashes::default(), 0);
+        for at in 0..1000 {
+            clashes.add(at, at + 1, || {
+                worded += 1;
+                String::new()
+            });
+        }
+        assert_eq!(
+            (worded, clashes.named.len(), clashes.more),
+            (limits::VERDICT_PROBLEMS, limits::VERDICT_PROBLEMS, 900)
+        );
+    }
 
     #[test]
     fn pairs_are_found_through_several_levels() {

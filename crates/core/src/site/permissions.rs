@@ -3,8 +3,9 @@
 
 use super::endpoint::{Authentication, ExternalPath};
 use super::names::{RoleId, SiteCode};
-use super::overlap::{inside, nested, prefix};
+use super::overlap::{each_nested, inside, prefix};
 use super::publication::Publication;
+use super::reasons::Reasons;
 use crate::configuration::{Fault, Value};
 use crate::tls::identity::{ConnectionId, TunnelIdentity};
 use std::collections::HashSet;
@@ -123,53 +124,53 @@ impl SitePermissions {
     }
 
     /// Every reason to refuse a publication.
-    pub fn judge(&self, publication: &Publication) -> Result<(), Vec<String>> {
-        let mut reasons = Vec::new();
+    pub fn judge(&self, publication: &Publication) -> Reasons {
+        let mut reasons = Reasons::default();
         let site = &publication.site;
         if *site != self.site {
-            reasons.push(format!("a connection point of site {} published for site {site}", self.site));
+            reasons.add(|| format!("a connection point of site {} published for site {site}", self.site));
         }
         for role in &publication.roles {
             if !self.roles.iter().any(|range| (range.first..=range.last).contains(&role.id)) {
-                reasons.push(format!("role id {} is not among those that the gateway allows site {site}", role.id));
+                reasons.add(|| format!("role id {} is not among those that the gateway allows site {site}", role.id));
             }
         }
         for claim in publication.claims() {
             let endpoint = claim.endpoint;
             let allowed = |prefix: &str| self.prefixes.iter().any(|allowed| inside(prefix, allowed.as_str()));
             if let Some(prefix) = prefix(&claim).filter(|prefix| !allowed(prefix)) {
-                reasons.push(format!("the path {prefix} is not among those that the gateway allows site {site}"));
+                reasons.add(|| format!("the path {prefix} is not among those that the gateway allows site {site}"));
             }
             if endpoint.authentication == Authentication::Anonymous && !self.anonymous {
-                reasons.push(format!(
-                    "endpoint {} of role {} is anonymous, but the gateway has unauthenticated = \"abort\"",
-                    endpoint.name, claim.role
-                ));
+                reasons.add(|| {
+                    let (name, role) = (&endpoint.name, claim.role);
+                    format!(
+                        "endpoint {name} of role {role} is anonymous, but the gateway has unauthenticated = \"abort\""
+                    )
+                });
             }
         }
-        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+        reasons
     }
 }
 
 /// Says where a publication claims what another site has already. A publication of the same site is replaced
 /// and does not count.
-pub fn overlaps<'a>(
-    publication: &Publication,
-    others: impl IntoIterator<Item = &'a Publication>,
-) -> Result<(), Vec<String>> {
-    let mut reasons = Vec::new();
+pub fn overlaps<'a>(publication: &Publication, others: impl IntoIterator<Item = &'a Publication>) -> Reasons {
+    let mut reasons = Reasons::default();
     for other in others.into_iter().filter(|other| other.site != publication.site) {
         let taken: HashSet<RoleId> = other.roles.iter().map(|role| role.id).collect();
         let ids = publication.roles.iter().map(|role| role.id).filter(|id| taken.contains(id));
-        reasons.extend(ids.map(|id| format!("role id {id} is already published by site {}", other.site)));
+        ids.for_each(|id| reasons.add(|| format!("role id {id} is already published by site {}", other.site)));
         let own = publication.claims().filter_map(|claim| Some((prefix(&claim)?, true)));
         let theirs = other.claims().filter_map(|claim| Some((prefix(&claim)?, false)));
-        for ((one, one_is_own), (two, two_is_own)) in nested(own.chain(theirs)) {
+        each_nested(own.chain(theirs), |(one, one_is_own), (two, two_is_own)| {
             let (mine, taken) = if one_is_own { (one, two) } else { (two, one) };
             if one_is_own != two_is_own {
-                reasons.push(format!("the path {mine} overlaps {taken}, which site {} publishes already", other.site));
+                let site = &other.site;
+                reasons.add(|| format!("the path {mine} overlaps {taken}, which site {site} publishes already"));
             }
-        }
+        });
     }
-    if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+    reasons
 }

@@ -5,6 +5,7 @@ use super::endpoint::{Authentication, Endpoint};
 use super::kinds::RoleKind;
 use super::names::{RoleId, SiteCode};
 use super::overlap::{Claim, clashes, twice};
+use super::reasons::Reasons;
 use super::role::{ClientCertificateForm, SiteRole};
 use super::trust::ClientTrust;
 use crate::limits;
@@ -48,22 +49,24 @@ impl Publication {
         self.roles.iter().flat_map(|role| role.endpoints.iter().map(move |endpoint| Claim { role: role.id, endpoint }))
     }
 
-    /// What is wrong with it as a whole; empty when it may come into force.
-    pub fn faults(&self) -> Vec<String> {
-        let mut faults = Vec::new();
+    /// What is wrong with it as a whole; nothing when it may come into force.
+    pub fn faults(&self) -> Reasons {
+        let mut faults = Reasons::default();
         let ids = self.roles.iter().map(|role| role.id);
-        faults.extend(twice(ids).into_iter().map(|id| format!("role id {id} is used twice")));
+        twice(ids).into_iter().for_each(|id| faults.add(|| format!("role id {id} is used twice")));
         for role in &self.roles {
             if role.endpoints.len() > limits::ROLE_ENDPOINTS {
-                faults.push(format!("role {} has more than {} endpoints", role.id, limits::ROLE_ENDPOINTS));
+                faults.add(|| format!("role {} has more than {} endpoints", role.id, limits::ROLE_ENDPOINTS));
             }
         }
-        let claims: Vec<Claim<'_>> = self.claims().collect();
-        faults.extend(clashes(&claims).into_iter().map(|clash| clash.message));
         let by_certificate = self.claims().any(|claim| claim.endpoint.authentication != Authentication::Anonymous);
         if by_certificate && self.client_trust.roots().is_empty() {
-            faults.push("endpoints ask for client certificates, but no root certificate is given".to_owned());
+            faults.add(|| "endpoints ask for client certificates, but no root certificate is given".to_owned());
         }
+        let claims: Vec<Claim<'_>> = self.claims().collect();
+        let clashes = clashes(&claims);
+        clashes.named.into_iter().for_each(|clash| faults.add(|| clash.message));
+        faults.add_more(clashes.more);
         faults
     }
 }

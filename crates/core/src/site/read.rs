@@ -152,7 +152,11 @@ fn judge_roles(root: &Table<'_>, roles: &[(SiteRole, Place)]) {
             role.routes.iter().map(move |route| (Claim { role: role.id, endpoint: &route.endpoint }, place))
         })
         .unzip();
-    for clash in clashes(&claims) {
+    let clashes = clashes(&claims);
+    if clashes.more > 0 {
+        root.problem("roles", format!("{} more paths overlap", clashes.more), "give each endpoint a path of its own");
+    }
+    for clash in clashes.named {
         if let (Some(place), Some(first)) = (places.get(clash.later), places.get(clash.earlier)) {
             let message = format!("{}; the other is at {first}", clash.message);
             root.problem_at(place, "roles", message, "give each endpoint an external path of its own");

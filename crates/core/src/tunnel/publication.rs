@@ -5,7 +5,7 @@ use super::generated as wire;
 use crate::limits;
 use crate::site::{
     Authentication, ClientCertificateForm, ClientTrust, Encoding, Endpoint, ExternalPath, Methods, Publication,
-    PublishedRole, RoleId, RoleKind, SiteCode,
+    PublishedRole, Reasons, RoleId, RoleKind, SiteCode,
 };
 use bytes::Bytes;
 use prost::Message;
@@ -81,10 +81,10 @@ pub fn decode(bytes: &[u8]) -> Result<Publication, Vec<String>> {
     }
     let message =
         wire::Publication::decode(bytes).map_err(|error| vec![format!("the publication cannot be read: {error}")])?;
-    let mut faults = Vec::new();
+    let mut faults = Reasons::default();
     let site = SiteCode::parse(&message.site);
     if site.is_none() {
-        faults.push(format!("{} is not a site code", shown(&message.site)));
+        faults.add(|| format!("{} is not a site code", shown(&message.site)));
     }
     let roles: Vec<PublishedRole> = message.roles.into_iter().filter_map(|role| role_in(role, &mut faults)).collect();
     let trust = trust_in(message.client_trust.unwrap_or_default(), &mut faults);
@@ -95,12 +95,7 @@ pub fn decode(bytes: &[u8]) -> Result<Publication, Vec<String>> {
             return Ok(publication);
         }
     }
-    let more = faults.len().saturating_sub(limits::VERDICT_PROBLEMS);
-    if more > 0 {
-        faults.truncate(limits::VERDICT_PROBLEMS);
-        faults.push(format!("and {more} more problems"));
-    }
-    Err(faults)
+    Err(faults.into_words())
 }
 
 /// A text of the other end, short enough for a message back to it.
@@ -108,7 +103,7 @@ fn shown(text: &str) -> String {
     format!("{:?}", text.chars().take(limits::ENDPOINT_NAME).collect::<String>())
 }
 
-fn role_in(role: wire::PublishedRole, faults: &mut Vec<String>) -> Option<PublishedRole> {
+fn role_in(role: wire::PublishedRole, faults: &mut Reasons) -> Option<PublishedRole> {
     let id = RoleId(role.id);
     let client_certificate = match role.client_certificate() {
         wire::ClientCertificateForm::Unspecified | wire::ClientCertificateForm::None => ClientCertificateForm::None,
@@ -117,19 +112,17 @@ fn role_in(role: wire::PublishedRole, faults: &mut Vec<String>) -> Option<Publis
     };
     let kind = RoleKind::parse(&role.kind);
     if kind.is_none() {
-        faults.push(format!(
-            "role {id} is a {}, which this gateway does not know: update the gateway",
-            shown(&role.kind)
-        ));
+        let update = "which this gateway does not know: update the gateway";
+        faults.add(|| format!("role {id} is a {}, {update}", shown(&role.kind)));
     }
     let max_head = usize::try_from(role.max_head).ok().filter(|size| *size <= limits::ROLE_MAX_HEAD_CAP);
     if max_head.is_none() {
-        faults.push(format!("role {id} takes heads of {} bytes, more than a gateway sends", role.max_head));
+        faults.add(|| format!("role {id} takes heads of {} bytes, more than a gateway sends", role.max_head));
     }
     let mut endpoints = Vec::with_capacity(role.endpoints.len().min(limits::ROLE_ENDPOINTS));
     for endpoint in role.endpoints {
         let name = shown(&endpoint.name);
-        let mut fault = |words: String| faults.push(format!("endpoint {name} of role {id}: {words}"));
+        let mut fault = |words: String| faults.add(|| format!("endpoint {name} of role {id}: {words}"));
         endpoints.extend(endpoint_in(endpoint, &mut fault));
     }
     Some(PublishedRole { id, kind: kind?, endpoints, max_head: max_head?, client_certificate })
@@ -179,16 +172,14 @@ fn endpoint_in(endpoint: wire::PublishedEndpoint, fault: &mut dyn FnMut(String))
     })
 }
 
-fn trust_in(trust: wire::ClientTrust, faults: &mut Vec<String>) -> Option<ClientTrust> {
+fn trust_in(trust: wire::ClientTrust, faults: &mut Reasons) -> Option<ClientTrust> {
     let der = |list: Vec<Bytes>| list.into_iter().map(|one| CertificateDer::from(one.to_vec())).collect();
     match ClientTrust::new(der(trust.roots), der(trust.intermediates)) {
         Ok(trust) => Some(trust),
         Err(found) => {
-            faults.extend(
-                found
-                    .into_iter()
-                    .map(|fault| format!("client_trust.{}[{}]: {}", fault.list.key(), fault.index + 1, fault.message)),
-            );
+            for fault in found {
+                faults.add(|| format!("client_trust.{}[{}]: {}", fault.list.key(), fault.index + 1, fault.message));
+            }
             None
         }
     }

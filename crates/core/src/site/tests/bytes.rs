@@ -2,6 +2,7 @@
 //! they are read.
 
 use super::*;
+use crate::limits;
 use crate::tunnel::generated as wire;
 use crate::tunnel::publication::{decode, digest, encode, fuzz_publication};
 use prost::Message;
@@ -88,6 +89,42 @@ fn a_gateway_believes_nothing() {
     );
 }
 
+/// As much as one message holds of prefixes that lie inside each other, each of a role of its own: half a million
+/// clashes, of which only the first are put into words.
+#[test]
+fn clashes_without_number_are_counted_and_not_named() {
+    const DEEP: usize = 249;
+    const LEAVES: usize = 1500;
+    let faults = spoilt(|message| {
+        let role = message.roles[1].clone();
+        let deepest = "/a".repeat(DEEP);
+        let paths = (1..=DEEP).map(|depth| format!("{}/", &deepest[..2 * depth]));
+        let paths = paths.chain((0..LEAVES).map(|leaf| format!("{deepest}/{leaf}/")));
+        message.roles = paths
+            .zip(1..)
+            .map(|(external_path, id)| {
+                let mut role = wire::PublishedRole { id, ..role.clone() };
+                role.endpoints.truncate(1);
+                role.endpoints[0].external_path = external_path;
+                role
+            })
+            .collect();
+    });
+    assert_eq!(faults.len(), limits::VERDICT_PROBLEMS + 1);
+    let clashes = DEEP * (DEEP - 1) / 2 + DEEP * LEAVES;
+    assert_eq!(faults.last().unwrap(), &format!("and {} more problems", clashes - limits::VERDICT_PROBLEMS));
+}
+
+/// The shortest way to say something wrong is an empty entry: two bytes.
+#[test]
+fn faults_without_number_are_counted_and_not_named() {
+    let faults = spoilt(|message| {
+        message.roles[0].endpoints = vec![wire::PublishedEndpoint::default(); limits::PUBLICATION / 2 - 4096];
+    });
+    assert_eq!(faults.len(), limits::VERDICT_PROBLEMS + 1);
+    assert!(faults.last().unwrap().starts_with("and "), "{:?}", faults.last());
+}
+
 #[test]
 fn trust_is_judged_again() {
     assert_eq!(
@@ -101,7 +138,7 @@ fn trust_is_judged_again() {
     );
     let unreadable = decode(b"\xff\xff").unwrap_err();
     assert!(unreadable[0].starts_with("the publication cannot be read: "), "{unreadable:?}");
-    let large = decode(&vec![0; crate::limits::PUBLICATION + 1]).unwrap_err();
+    let large = decode(&vec![0; limits::PUBLICATION + 1]).unwrap_err();
     assert_eq!(large, ["the publication has 1047553 bytes, more than 1047552"]);
 }
 

@@ -23,23 +23,27 @@ fn allowed(roles: &[&str], prefixes: &[&str]) -> SitePermissions {
 fn only_what_is_allowed_may_be_published() {
     let publication = whole().publication;
     let roles = ["1-9", "72057594037927936-72057594037927999"];
-    assert_eq!(allowed(&roles, &["/BENCH/", "/kept/"]).judge(&publication), Ok(()));
+    assert_eq!(allowed(&roles, &["/BENCH/", "/kept/"]).judge(&publication).into_result(), Ok(()));
     assert_eq!(
-        allowed(&roles, &["/bench/slow/"]).judge(&publication).unwrap_err(),
+        allowed(&roles, &["/bench/slow/"]).judge(&publication).into_result().unwrap_err(),
         [
             "the path /bench/ is not among those that the gateway allows site PS1",
             "the path /kept/as/it-is/ is not among those that the gateway allows site PS1"
         ]
     );
     assert_eq!(
-        allowed(&["5-9", "72057594037927941"], &["/"]).judge(&publication).unwrap_err(),
+        allowed(&["5-9", "72057594037927941"], &["/"]).judge(&publication).into_result().unwrap_err(),
         ["role id 72057594037927952 is not among those that the gateway allows site PS1"]
     );
-    assert_eq!(allowed(&[], &[]).judge(&publication).unwrap_err().len(), 4 + 3, "what nobody allowed is refused");
+    assert_eq!(
+        allowed(&[], &[]).judge(&publication).into_result().unwrap_err().len(),
+        4 + 3,
+        "what nobody allowed is refused"
+    );
     let mut strict = allowed(&roles, &["/"]);
     strict.anonymous = false;
     assert_eq!(
-        strict.judge(&publication).unwrap_err(),
+        strict.judge(&publication).into_result().unwrap_err(),
         [
             "endpoint SMS_FSP of role 5 is anonymous, but the gateway has unauthenticated = \"abort\"",
             "endpoint Kept of role 9 is anonymous, but the gateway has unauthenticated = \"abort\""
@@ -47,7 +51,10 @@ fn only_what_is_allowed_may_be_published() {
     );
     let mut other = allowed(&roles, &["/"]);
     other.site = SiteCode::parse("PS2").unwrap();
-    assert_eq!(other.judge(&publication).unwrap_err()[0], "a connection point of site PS2 published for site PS1");
+    assert_eq!(
+        other.judge(&publication).into_result().unwrap_err()[0],
+        "a connection point of site PS2 published for site PS1"
+    );
 }
 
 #[test]
@@ -68,9 +75,9 @@ fn a_connection_point_is_known_by_site_name_and_id() {
 fn sites_do_not_take_from_each_other() {
     let publication = whole().publication;
     let mut other = publication.clone();
-    assert_eq!(overlaps(&publication, [&other]), Ok(()), "the same site is replaced");
+    assert_eq!(overlaps(&publication, [&other]).into_result(), Ok(()), "the same site is replaced");
     other.site = SiteCode::parse("PS2").unwrap();
-    let taken = overlaps(&publication, [&other]).unwrap_err();
+    let taken = overlaps(&publication, [&other]).into_result().unwrap_err();
     assert!(taken.contains(&"role id 5 is already published by site PS2".to_owned()), "{taken:?}");
     assert!(
         taken.contains(&"the path /bench/ overlaps /bench/, which site PS2 publishes already".to_owned()),
@@ -80,10 +87,10 @@ fn sites_do_not_take_from_each_other() {
         role.id = RoleId(id);
     }
     other.roles.retain(|role| role.kind == RoleKind::Custom);
-    let overlap = overlaps(&publication, [&other]).unwrap_err();
+    let overlap = overlaps(&publication, [&other]).into_result().unwrap_err();
     assert_eq!(overlap.len(), 4, "three equal paths, and /bench/slow/ inside /bench/: {overlap:?}");
     other.roles.clear();
-    assert_eq!(overlaps(&publication, [&other]), Ok(()));
+    assert_eq!(overlaps(&publication, [&other]).into_result(), Ok(()));
 }
 
 #[test]
