@@ -12,6 +12,7 @@ use cmg_core::tls::{self, BegunHandshake, ClientHello, FlushRule, HandshakeFault
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -74,14 +75,18 @@ fn start(socket: TcpStream, address: SocketAddr, port: Port, worker: &Arc<Worker
     };
     let worker = Arc::clone(worker);
     let tasks = instance.clients.clone();
-    let serve = async move {
-        let _permit = permit;
-        serve_connection(socket, address, port, worker).await;
-    };
+    let serve = serve_connection(socket, permit, address, port, worker);
     tasks.spawn("connection", serve).detach();
 }
 
-async fn serve_connection(mut socket: TcpStream, address: SocketAddr, port: Port, worker: Arc<Worker>) {
+/// The permit is given back when the client, or the tunnel, is gone.
+async fn serve_connection(
+    mut socket: TcpStream,
+    permit: OwnedSemaphorePermit,
+    address: SocketAddr,
+    port: Port,
+    worker: Arc<Worker>,
+) {
     let deadline = Instant::now() + limits::ESTABLISH;
     let instance = &worker.instance;
     let hello = match ClientHello::read(&mut socket, deadline).await {
@@ -99,12 +104,13 @@ async fn serve_connection(mut socket: TcpStream, address: SocketAddr, port: Port
     };
     let Some(begun) = begin(socket, hello, config, rule, deadline, instance).await else { return };
     if is_tunnel {
-        return tunnel_link::accept_tunnel(begun, address, deadline, instance).await;
+        return tunnel_link::accept_tunnel(begun, permit, address, deadline, instance).await;
     }
     let Some(stream) = client_tls(begun, address, deadline, &worker).await else { return };
     let chain = stream.peer_certificates().map(<[_]>::to_vec).unwrap_or_default();
     let client = Client::new(instance.next_connection_number(), address, chain);
     client_connection::serve(stream, client, worker, deadline).await;
+    drop(permit);
 }
 
 /// Computes our part of a handshake. After so many of them open connections have a turn; the place is given back

@@ -199,6 +199,13 @@ impl Registry {
         Placement { registry: Arc::clone(self), identity, worker }
     }
 
+    /// How many tunnels a connection point has, those included that have not said hello yet.
+    pub fn tunnels_of(&self, identity: &TunnelIdentity) -> usize {
+        let register = self.lock();
+        let up = register.tunnels.values().filter(|tunnel| *tunnel.identity == *identity).count();
+        up + register.placed.iter().filter(|(who, _)| **who == *identity).count()
+    }
+
     /// How many connection points of a site may be given work.
     pub fn usable(&self, site: &str) -> usize {
         let snapshot = self.snapshot.load();

@@ -12,7 +12,7 @@ use cmg_core::tunnel::calling::{self, Caller, Connection};
 use cmg_core::tunnel::control::{ConfigurationInForce, Control, ControlEnd, Said, Saying};
 use cmg_core::tunnel::handshake::{ConnectionPointHello, GatewayHello, VERSIONS};
 use cmg_core::tunnel::message::{GoodbyeReason, Lane};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, interval, timeout, timeout_at};
 
 use crate::instance::Instance;
@@ -22,13 +22,14 @@ use crate::registry::{Placement, Registration};
 /// Judges the peer of a connection that offered to be a tunnel, and hands it to its worker.
 pub async fn accept_tunnel(
     begun: Result<BegunHandshake, HandshakeFault>,
+    permit: OwnedSemaphorePermit,
     address: SocketAddr,
     deadline: Instant,
     instance: &Arc<Instance>,
 ) {
     let why = match timeout_at(deadline, async { begun?.finish().await }).await {
         Ok(Ok(stream)) => match identity_of(&stream) {
-            Ok(identity) => return hand_over(stream.detach(), identity, address, instance),
+            Ok(identity) => return hand_over(stream.detach(), permit, identity, address, instance),
             Err(fault) => fault.to_string(),
         },
         Ok(Err(fault)) => fault.explain("the connection point"),
@@ -46,6 +47,7 @@ fn identity_of(stream: &TlsStream) -> Result<TunnelIdentity, IdentityFault> {
 
 fn hand_over(
     stream: std::io::Result<DetachedTls>,
+    permit: OwnedSemaphorePermit,
     identity: TunnelIdentity,
     address: SocketAddr,
     instance: &Arc<Instance>,
@@ -56,6 +58,7 @@ fn hand_over(
     let instance = Arc::clone(instance);
     let spawner = instance.spawner.clone();
     let life = async move {
+        let _permit = permit;
         let identity = Arc::clone(placement.identity());
         match live(stream, placement, &instance).await {
             Ok(end) => tracing::info!(%identity, %address, %end, "a tunnel ended"),
@@ -172,7 +175,7 @@ fn register(placement: Placement, caller: Caller, hello: &ConnectionPointHello) 
     placement.register(hello.lane, caller, max_active)
 }
 
-/// The gateway's file says who may attach.
+/// The gateway's file says who may attach. As often as it likes nobody may.
 fn allow(instance: &Instance, identity: &TunnelIdentity) -> Result<(), String> {
     let settings = &instance.settings;
     let site = settings.sites.iter().find(|site| site.site.as_str() == identity.site);
@@ -182,6 +185,12 @@ fn allow(instance: &Instance, identity: &TunnelIdentity) -> Result<(), String> {
     if !site.allows(identity) {
         let advice = "add its name and id to connection_points of its site in the gateway's configuration";
         return Err(format!("{identity} may not attach to this gateway; {advice}"));
+    }
+    let (workers, bulk) = (instance.spawner.count(), instance.settings.tunnel.bulk_connections as usize);
+    let most = limits::TUNNEL_GENERATIONS * (workers + bulk);
+    if instance.registry.tunnels_of(identity) > most {
+        let advice = "end what dials without end; give each connection point a certificate of its own";
+        return Err(format!("{identity} has {most} tunnels to this instance, more than it can need; {advice}"));
     }
     Ok(())
 }

@@ -95,6 +95,19 @@ async fn each_worker_gets_an_interactive_tunnel_of_each_connection_point() {
 }
 
 #[tokio::test]
+async fn tunnels_are_counted_before_and_after_their_hello() {
+    let registry = Registry::new(2);
+    let placed = registry.place(identity("a"));
+    let up = tunnel(&registry, "a", Lane::Bulk).await;
+    let _other = tunnel(&registry, "bb", Lane::Interactive).await;
+    assert_eq!(registry.tunnels_of(&identity("a")), 2);
+    drop(placed);
+    assert_eq!(registry.tunnels_of(&identity("a")), 1);
+    drop(up);
+    assert_eq!(registry.tunnels_of(&identity("a")), 0);
+}
+
+#[tokio::test]
 async fn a_lane_without_a_connection_uses_the_other() {
     let registry = Registry::new(1);
     let _interactive = tunnel(&registry, "a", Lane::Interactive).await;
@@ -106,18 +119,6 @@ async fn a_lane_without_a_connection_uses_the_other() {
     assert_eq!(lease_on(&registry, 0, Lane::Bulk).unwrap().tunnel().lane, Lane::Interactive);
 }
 
-#[tokio::test]
-async fn waiting_exchanges_have_places_of_their_own() {
-    let registry = Registry::new(1);
-    let registration = tunnel_of(&registry, "a", Lane::Interactive, 1).await;
-    let _active = lease_on(&registry, 0, Lane::Interactive).unwrap();
-    let mut waiting = registry.take_turn("PS1", WorkerIndex(0), Lane::Interactive, Place::Waiting).unwrap();
-    assert_eq!(registration.tunnel().load(), (1, 1));
-    waiting.head_arrived();
-    assert_eq!(registration.tunnel().load(), (2, 0), "an answer that has come is never refused");
-    drop(waiting);
-    assert_eq!(registration.tunnel().load(), (1, 0));
-}
 /// However slow their readers are: below the number that would fill the connection's window.
 #[tokio::test]
 async fn transfers_beyond_what_a_bulk_connection_holds_use_the_other_lane() {
@@ -132,3 +133,15 @@ async fn transfers_beyond_what_a_bulk_connection_holds_use_the_other_lane() {
     assert!(limits::BULK_EXCHANGES * (limits::BULK_WINDOW as usize) < limits::CONNECTION_WINDOW as usize);
 }
 
+#[tokio::test]
+async fn waiting_exchanges_have_places_of_their_own() {
+    let registry = Registry::new(1);
+    let registration = tunnel_of(&registry, "a", Lane::Interactive, 1).await;
+    let _active = lease_on(&registry, 0, Lane::Interactive).unwrap();
+    let mut waiting = registry.take_turn("PS1", WorkerIndex(0), Lane::Interactive, Place::Waiting).unwrap();
+    assert_eq!(registration.tunnel().load(), (1, 1));
+    waiting.head_arrived();
+    assert_eq!(registration.tunnel().load(), (2, 0), "an answer that has come is never refused");
+    drop(waiting);
+    assert_eq!(registration.tunnel().load(), (1, 0));
+}

@@ -2,12 +2,14 @@
 
 use anyhow::{Context, Result};
 use cmg_client::Client;
+use cmg_e2e::metrics::Metrics;
+use cmg_e2e::raw_client::RawConnection;
 use cmg_e2e::stack::SERVICE_NAME;
-use cmg_e2e::{Stack, mp};
+use cmg_e2e::{Stack, mp, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::expect::{ask, echoed};
+use crate::expect::{ask, echoed, request};
 
 /// The first flight of a client, as anyone may record it who has no certificate.
 async fn recorded_hello(stack: &Stack) -> Result<Vec<u8>> {
@@ -45,5 +47,19 @@ async fn silent_handshakes_keep_nobody_out() -> Result<()> {
     let metrics = stack.gateway_admin()?.metrics().await?;
     assert_eq!(metrics.sum("cmg_handshakes_running", &[]), PLACES as f64, "the silent ones were ended meanwhile");
     drop(silent);
+    stack.finish().await
+}
+
+/// Two tunnels and one client are three.
+#[tokio::test]
+async fn tunnels_are_connections_too() -> Result<()> {
+    let stack = Stack::builder().workers(1).gateway_setting("LIMITS__CONNECTIONS", "3").start().await?;
+    let mut first = RawConnection::open(&stack.client()?).await?;
+    echoed(&first.exchange(request("GET", &mp("SMS_MP/x"), &[])).await?)?;
+    assert!(RawConnection::open(&stack.client()?).await.is_err(), "a fourth connection");
+    let refused = |metrics: &Metrics| metrics.sum("cmg_connections_refused_total", &[]) == 1.0;
+    stack.gateway_admin()?.wait_for_metrics("that it is counted", refused).await?;
+    drop(first);
+    until(async || Ok(RawConnection::open(&stack.client()?).await.is_ok())).await.context("its place stays taken")?;
     stack.finish().await
 }
