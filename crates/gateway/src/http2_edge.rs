@@ -81,6 +81,17 @@ fn join_cookies(fields: &mut Fields) {
     fields.push(Field::new("cookie", whole));
 }
 
+/// Trailers as a tunnel takes them, and HTTP/1.1.
+fn judged_trailers(trailers: HeaderMap) -> Result<Fields, Refusal> {
+    let trailers: Fields = trailers.iter().map(|(name, value)| field(name, value)).collect();
+    let why = match trailers.len() > limits::HEAD_FIELDS {
+        true => "there are too many trailers",
+        false if trailers.iter().all(|field| valid_field(&field.name, &field.value)) => return Ok(trailers),
+        false => "a trailer holds a control byte, or begins or ends with a blank; remove it",
+    };
+    Err(Refusal::new(RefusalKind::BadRequest, why))
+}
+
 fn field(name: &HeaderName, value: &HeaderValue) -> Field {
     Field::new(Bytes::copy_from_slice(name.as_str().as_bytes()), Bytes::copy_from_slice(value.as_bytes()))
 }
@@ -143,8 +154,7 @@ impl Edge for Http2Exchange {
         }
         let trailers = ready!(self.body.poll_trailers(cx)).map_err(|_| BodyError::ClientGone)?;
         self.body_ended = true;
-        let trailers = trailers.iter().flatten().map(|(name, value)| field(name, value)).collect();
-        Poll::Ready(Ok(BodyPart::End(trailers)))
+        Poll::Ready(judged_trailers(trailers.unwrap_or_default()).map(BodyPart::End).map_err(BodyError::Refused))
     }
 
     fn take_end(&mut self) -> Option<Fields> {

@@ -200,6 +200,24 @@ async fn a_client_may_wait_for_100() {
     assert!(!passes(&[("expect", "something")]).await.expects_continue);
 }
 
+/// What the other end of a tunnel would not take is the client's fault, not the tunnel's.
+#[test]
+fn trailers_are_judged_like_fields() {
+    let trailers = |lines: &[(&'static str, &'static [u8])]| {
+        let lines =
+            lines.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap()));
+        judged_trailers(lines.collect())
+    };
+    assert_eq!(trailers(&[]).unwrap().len(), 0);
+    assert_eq!(trailers(&[("x-sum", b"a b"), ("x-sum", b"\xff")]).unwrap().len(), 2);
+    for spoilt in [&b" a"[..], b"a ", b"\ta"] {
+        assert_eq!(trailers(&[("x-sum", spoilt)]).unwrap_err().kind, BadRequest, "{spoilt:?}");
+    }
+    let lines = [("x-sum", &b"a"[..]); limits::HEAD_FIELDS + 1];
+    assert_eq!(trailers(&lines).unwrap_err().kind, BadRequest);
+    assert_eq!(trailers(&lines[1..]).unwrap().len(), limits::HEAD_FIELDS);
+}
+
 /// h2 reads paths with the grammar of `http`: what that refuses or cuts off never gets to us (docs/limits.md).
 #[tokio::test]
 async fn what_h2_makes_of_paths_outside_its_grammar() {
