@@ -132,6 +132,8 @@ pub const AGREED: Duration = Duration::from_secs(10);
 /// A gateway's word of another configuration may come behind a request that it admitted by it: for this long a
 /// violation waits for that word before it ends the tunnel.
 pub const VIOLATION_DOUBT: Duration = Duration::from_secs(1);
+/// Characters that a gateway takes of what a connection point says about a refusal: it stands in a log line.
+pub const REFUSED_DETAIL: usize = 256;
 /// Between telling a gateway of a drain and refusing new exchanges: the word has to arrive first.
 pub const DRAIN_NOTICE: Duration = Duration::from_millis(500);
 /// Bulk connections per instance.

@@ -120,6 +120,11 @@ impl RefusedReason {
     }
 }
 
+/// What the other end says about a refusal, as long as our log wants it.
+pub(super) fn short(detail: &str) -> String {
+    detail.chars().take(limits::REFUSED_DETAIL).collect()
+}
+
 /// Why one end closes a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GoodbyeReason {

@@ -8,6 +8,7 @@ use h2::RecvStream;
 
 use super::TunnelBroken;
 use super::frame::{Direction, Event, Reader};
+use super::message::short;
 
 pub struct Receiving<D> {
     stream: RecvStream,
@@ -61,7 +62,7 @@ impl<D: Direction> Receiving<D> {
 
 /// The status in trailers, or in the headers of an answer that is nothing but a status.
 pub fn grpc_status(fields: &http::HeaderMap) -> Result<(), TunnelBroken> {
-    let text = |name| fields.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let text = |name| fields.get(name).map(|value| short(&String::from_utf8_lossy(value.as_bytes())));
     match text("grpc-status") {
         Some(code) if code != "0" => {
             Err(TunnelBroken::Status { code, message: text("grpc-message").unwrap_or_default() })

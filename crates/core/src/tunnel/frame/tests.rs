@@ -105,6 +105,32 @@ fn a_refusal_ends_the_exchange() {
     assert!(matches!(read::<Answers>(&bytes_of(after), &[99]), Err(FrameError::Violation(_))));
 }
 
+/// A connection point that has fallen to others writes what it likes: little of it into a log, nothing to a client.
+#[test]
+fn what_is_said_about_a_refusal_is_short_and_never_for_the_client() {
+    use RefusedReason as Reason;
+    let said = "\u{e4}mp1.corp.example ".repeat(1000);
+    for reason in [
+        Reason::NotMapped,
+        Reason::Refused,
+        Reason::RoleUnreachable,
+        Reason::RoleTlsFailed,
+        Reason::RoleAborted,
+        Reason::RoleAnswerInvalid,
+        Reason::RoleTimeout,
+        Reason::Draining,
+        Reason::Full,
+        Reason::RequestAborted,
+    ] {
+        let refused = Refused { reason, detail: said.clone(), not_started: false };
+        let events = read::<Answers>(&bytes_of(vec![refused_piece(refused)]), &[4096]).unwrap();
+        let [Event::Refused(read)] = events.as_slice() else { panic!("{events:?}") };
+        assert_eq!(read.reason, reason);
+        assert!(read.detail.chars().count() <= limits::REFUSED_DETAIL);
+        assert_eq!(read.detail.contains("corp"), !reason.refusal().detail_is_public(), "{reason:?}: {}", read.detail);
+    }
+}
+
 #[test]
 fn data_may_stand_before_other_fields_and_unknown_fields_are_ignored() {
     // data, an unknown number, an unknown fixed field, an unknown text, then the end.

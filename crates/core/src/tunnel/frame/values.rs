@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::super::generated as wire;
-use super::super::message::{AnswerHead, ClientProof, Lane, Refused, RefusedReason, RequestHead};
+use super::super::message::{AnswerHead, ClientProof, Lane, Refused, RefusedReason, RequestHead, short};
 use super::FrameError;
 use crate::fields::{Field, Fields};
 use crate::http1::{valid_field, valid_method, valid_reason};
@@ -89,5 +89,10 @@ pub(super) fn refused(refused: wire::Refused) -> Refused {
         Ok(wire::RefusalReason::RequestAborted) => RefusedReason::RequestAborted,
         Ok(wire::RefusalReason::Refused | wire::RefusalReason::Unspecified) | Err(_) => RefusedReason::Refused,
     };
-    Refused { reason, detail: refused.detail, not_started: refused.not_started }
+    let detail = match reason.refusal().detail_is_public() {
+        // The client reads it: the words are ours.
+        true => "the body of the request broke off, or came too slowly".to_owned(),
+        false => short(&refused.detail),
+    };
+    Refused { reason, detail, not_started: refused.not_started }
 }
