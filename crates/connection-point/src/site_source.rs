@@ -28,8 +28,16 @@ pub use reader::{Found, SourceError, SourceReader};
 pub struct SourceFacts {
     pub last_reached: Option<SystemTime>,
     pub out_of_reach_since: Option<SystemTime>,
-    /// What is wrong with what it holds now, or with reaching it.
+    /// Why it could not be read the last time.
+    pub unreadable: Option<String>,
+    /// What is wrong with what it held when it was last read.
     pub problems: Vec<String>,
+}
+
+impl SourceFacts {
+    pub fn all_problems(&self) -> Vec<String> {
+        self.unreadable.iter().chain(&self.problems).cloned().collect()
+    }
 }
 
 /// A wish that the source be looked at now.
@@ -113,7 +121,9 @@ impl SiteKeeper {
             Err(error) => return Err(self.out_of_reach(&error)),
         };
         let now = SystemTime::now();
-        self.point.source.send_modify(|facts| (facts.last_reached, facts.out_of_reach_since) = (Some(now), None));
+        self.point.source.send_modify(|facts| {
+            (facts.last_reached, facts.out_of_reach_since, facts.unreadable) = (Some(now), None, None);
+        });
         let text = match found {
             Found::Text(text) if judges_again || self.text.as_ref() != Some(&text) => text,
             Found::Same | Found::Text(_) => match (judges_again, &self.text) {
@@ -162,19 +172,19 @@ impl SiteKeeper {
     fn out_of_reach(&self, error: &SourceError) -> String {
         self.point.metrics.site_reads_failed.increment();
         let why = error.to_string();
-        let is_news = self.point.source.borrow().problems != [why.as_str()];
+        let is_news = self.point.source.borrow().unreadable.as_ref() != Some(&why);
         if is_news {
             tracing::warn!(why, "the source of the site configuration cannot be read; the one in force stays");
         }
         self.point.source.send_modify(|facts| {
             facts.out_of_reach_since.get_or_insert_with(SystemTime::now);
-            facts.problems = vec![why.clone()];
+            facts.unreadable = Some(why.clone());
         });
         why
     }
 
     fn outcome(&self) -> Result<String, String> {
-        let problems = self.point.source.borrow().problems.join("\n");
+        let problems = self.point.source.borrow().all_problems().join("\n");
         match (&*self.point.site(), problems.is_empty()) {
             (Some(site), true) => Ok(format!("site configuration version {} is in force", site.version)),
             _ => Err(problems),

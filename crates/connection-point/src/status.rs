@@ -47,7 +47,7 @@ fn source(point: &ConnectionPoint) -> Value {
         "from": point.settings().source.source.to_string(),
         "last_reached": facts.last_reached.map(seconds),
         "out_of_reach_since": facts.out_of_reach_since.map(seconds),
-        "problems": facts.problems,
+        "problems": facts.all_problems(),
     })
 }
 

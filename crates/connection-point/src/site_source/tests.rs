@@ -142,6 +142,30 @@ async fn a_restart_without_the_source_goes_on_with_the_last_good_one() {
 }
 
 #[tokio::test]
+async fn a_source_that_is_back_unchanged_is_as_it_was_before() {
+    let inside = Inside::new();
+    let mut keeper = inside.keeper();
+    let (file, away) = (inside.path("site.toml"), inside.path("away.toml"));
+    let problems = |keeper: &SiteKeeper| keeper.point.source.borrow().all_problems();
+    inside.site(5, "PS1", "");
+    keeper.look(false).await.unwrap();
+    fs::rename(&file, &away).unwrap();
+    let unreadable = keeper.look(false).await.unwrap_err();
+    assert_eq!(problems(&keeper), [unreadable]);
+    fs::rename(&away, &file).unwrap();
+    keeper.look(false).await.unwrap();
+    assert_eq!(problems(&keeper), Vec::<String>::new());
+    // What was wrong with it is still wrong.
+    inside.site(4, "PS1", "");
+    let wrong = keeper.look(false).await.unwrap_err();
+    fs::rename(&file, &away).unwrap();
+    assert_eq!(keeper.look(false).await.unwrap_err().lines().count(), 1, "the news");
+    assert_eq!(problems(&keeper).len(), 2);
+    fs::rename(&away, &file).unwrap();
+    assert_eq!(keeper.look(false).await.unwrap_err(), wrong);
+}
+
+#[tokio::test]
 async fn a_reload_looks_at_the_files_that_the_same_text_names() {
     let inside = Inside::new();
     let mut keeper = inside.keeper();
