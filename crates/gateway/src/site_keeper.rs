@@ -4,6 +4,7 @@
 
 mod store;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -46,7 +47,7 @@ impl SiteKeeper {
         let store = Store::open(state_directory)?;
         let changes = watch::Sender::default();
         let (told, on_change) = (changes.clone(), Box::new(on_change));
-        let mut keeping = Keeping { store, permissions, published, on_change, changes: told };
+        let mut keeping = Keeping { store, kept: BTreeMap::new(), permissions, published, on_change, changes: told };
         keeping.restore()?;
         let (orders, mut queue) = mpsc::channel(limits::CONFIGURATION_QUEUE);
         let run = async move {
@@ -104,6 +105,8 @@ impl SiteKeeper {
 /// The task's own.
 struct Keeping {
     store: Store,
+    /// Version and digest of what is on disk of each site, whether or not it is in force.
+    kept: BTreeMap<String, (u64, Digest)>,
     permissions: Vec<SitePermissions>,
     published: Arc<ArcSwap<Published>>,
     on_change: Box<dyn Fn(&Published) + Send>,
@@ -116,6 +119,8 @@ impl Keeping {
     fn restore(&mut self) -> Result<(), StoreError> {
         let mut sites: Vec<Arc<SiteInForce>> = Vec::new();
         for stored in self.store.read_all()? {
+            let kept = (stored.version, publication::digest(&stored.publication));
+            self.kept.insert(stored.site.clone(), kept);
             match self.judge(&stored.site, stored.version, &stored.publication, &sites) {
                 Ok(site) => sites.push(Arc::new(site)),
                 Err(problems) => {
@@ -142,14 +147,13 @@ impl Keeping {
 
     fn apply(&mut self, site: &str, version: u64, publication: Bytes) -> ConfigurationVerdict {
         let in_force = self.published.load().site(site).cloned();
-        let outcome = match &in_force {
-            Some(current) if version < current.version => Err(vec![format!(
-                "version {version} is lower than version {} in force; publish the content under a higher number, \
-                 or run `cmg-gateway site forget {site}`",
-                current.version
-            )]),
-            Some(current) if version == current.version => same_version(current, &publication),
-            Some(_) | None => self.put_in_force(site, version, publication),
+        let outcome = match (&in_force, self.kept.get(site)) {
+            (_, Some((kept, _))) if version < *kept => Err(vec![lower(site, version, *kept, in_force.is_some())]),
+            (_, Some(kept)) if version == kept.0 && publication::digest(&publication) != kept.1 => {
+                Err(vec![two_contents(version, in_force.is_some())])
+            }
+            (Some(current), _) if version == current.version => Ok(()),
+            (Some(_) | None, _) => self.put_in_force(site, version, publication),
         };
         let now = self.published.load().site(site).cloned();
         let verdict = ConfigurationVerdict {
@@ -168,15 +172,17 @@ impl Keeping {
         let next = self.judge(site, version, &publication, &others)?;
         let stored = self.store.write(site, version, publication);
         stored.map_err(|error| vec![format!("the gateway could not keep it: {error}")])?;
+        self.kept.insert(site.to_owned(), (version, next.digest));
         self.publish(others.into_iter().chain([Arc::new(next)]));
         Ok(())
     }
 
     fn forget(&mut self, site: &str) -> Result<(), String> {
-        if self.published.load().site(site).is_none() {
-            return Err(format!("no configuration of site {site} is in force here"));
+        if !self.kept.contains_key(site) {
+            return Err(format!("no configuration of site {site} is kept here"));
         }
         self.store.remove(site).map_err(|error| error.to_string())?;
+        self.kept.remove(site);
         self.publish(self.others(site));
         tracing::warn!(site, "the stored site configuration was forgotten");
         Ok(())
@@ -217,15 +223,20 @@ fn trust_of(publication: &Publication, problems: &mut Reasons) -> Option<ClientC
     chains.map_err(|faults| faults.iter().for_each(|fault| problems.add(|| fault.to_string()))).ok()
 }
 
-fn same_version(current: &SiteInForce, publication: &[u8]) -> Result<(), Vec<String>> {
-    if publication::digest(publication) == current.digest {
-        return Ok(());
-    }
-    let version = current.version;
-    Err(vec![format!(
-        "version {version} is in force with another content; two connection points have different files, or one \
-         was changed without a higher version number"
-    )])
+fn lower(site: &str, version: u64, kept: u64, is_in_force: bool) -> String {
+    let how = if is_in_force { "in force" } else { "kept here, which may not come into force (the log says why)" };
+    format!(
+        "version {version} is lower than version {kept} {how}; publish the content under a higher number, or run \
+         `cmg-gateway site forget {site}`"
+    )
+}
+
+fn two_contents(version: u64, is_in_force: bool) -> String {
+    let how = if is_in_force { "in force" } else { "kept here" };
+    format!(
+        "version {version} is {how} with another content; two connection points have different files, or one was \
+         changed without a higher version number"
+    )
 }
 
 fn log(site: &str, verdict: &ConfigurationVerdict, before: Option<u64>) {

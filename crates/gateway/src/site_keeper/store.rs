@@ -28,7 +28,10 @@ pub struct Store {
 impl Store {
     pub fn open(state_directory: &Path) -> Result<Self, StoreError> {
         let folder = state_directory.join(FOLDER);
-        fs::create_dir_all(&folder).map_err(|error| StoreError::Io { path: folder.clone(), error })?;
+        let io = |path: &Path, error| StoreError::Io { path: path.to_owned(), error };
+        fs::create_dir_all(&folder).map_err(|error| io(&folder, error))?;
+        // Else a power cut may take the folder, and with it what was acknowledged.
+        sync(state_directory).map_err(|error| io(state_directory, error))?;
         Ok(Self { folder })
     }
 
@@ -37,7 +40,7 @@ impl Store {
             let path = path.to_owned();
             move |error| StoreError::Io { path, error }
         };
-        let mut all = Vec::new();
+        let mut all: Vec<StoredConfiguration> = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(io(&self.folder))? {
             let path = entry.map_err(io(&self.folder))?.path();
             // What a kill left behind before its rename was never acknowledged.
@@ -52,10 +55,12 @@ impl Store {
             let stored = StoredConfiguration::decode(bytes.into());
             all.push(stored.map_err(|why| StoreError::Broken { path, why })?);
         }
+        // Which of two sites that claim the same is in force must not depend on the file system.
+        all.sort_by(|one, other| one.site.cmp(&other.site));
         Ok(all)
     }
 
-    /// Keeps a configuration; after this it survives a kill and a power cut.
+    /// Keeps a configuration; after this it survives a kill, and a power cut.
     pub fn write(&self, site: &str, version: u64, publication: Bytes) -> io::Result<()> {
         let bytes = StoredConfiguration { site: site.to_owned(), version, publication }.encode();
         let path = self.path(site);
@@ -64,17 +69,25 @@ impl Store {
         file.write_all(&bytes)?;
         file.sync_all()?;
         fs::rename(&beside, &path)?;
-        File::open(&self.folder)?.sync_all()
+        // It is the one that a restart reads: whoever is told that it was refused would be told wrongly.
+        if let Err(error) = sync(&self.folder) {
+            tracing::error!(%error, site, version, "a site configuration is kept, but a power cut may lose it; look at the disk");
+        }
+        Ok(())
     }
 
     pub fn remove(&self, site: &str) -> io::Result<()> {
         fs::remove_file(self.path(site))?;
-        File::open(&self.folder)?.sync_all()
+        sync(&self.folder)
     }
 
     fn path(&self, site: &str) -> PathBuf {
         self.folder.join(site).with_extension(ENDING)
     }
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

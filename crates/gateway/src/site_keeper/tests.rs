@@ -106,7 +106,7 @@ async fn a_lower_version_is_refused_and_says_how_to_go_back() {
     assert_eq!(gateway.version_in_force("PS1"), None);
     assert!(!gateway.file("PS1.site").exists());
     assert!(gateway.apply("PS1", 6, &management_point(2)).await.applied);
-    assert_eq!(gateway.keeper.forget("PS2").await.unwrap_err(), "no configuration of site PS2 is in force here");
+    assert_eq!(gateway.keeper.forget("PS2").await.unwrap_err(), "no configuration of site PS2 is kept here");
 }
 
 #[tokio::test]
@@ -201,6 +201,49 @@ async fn a_publication_outside_of_its_permissions_is_refused_whole() {
     assert_eq!(unknown.problems, ["site PS3 is not in this gateway's configuration"]);
     let foreign = gateway.keeper.apply("PS1", 9, gateway.bytes("PS2", &management_point(1))).await;
     assert!(foreign.problems[0].contains("a connection point of site PS1 published for site PS2"), "{foreign:?}");
+}
+
+/// What may not come into force is not lost: neither a connection point that is behind replaces it, nor is it beyond
+/// the reach of an administrator.
+#[tokio::test]
+async fn what_is_kept_and_not_in_force_still_counts() {
+    let mut gateway = Gateway::new();
+    gateway.apply("PS1", 7, &management_point(1)).await;
+    gateway.restart(vec![permissions("PS1", "2-9", "/a/")]);
+    assert_eq!(gateway.version_in_force("PS1"), None);
+    let behind = gateway.apply("PS1", 6, &management_point(2)).await;
+    assert!(behind.problems[0].starts_with("version 6 is lower than version 7 kept here"), "{behind:?}");
+    let other = gateway.apply("PS1", 7, &management_point(2)).await;
+    assert!(other.problems[0].contains("with another content"), "{other:?}");
+    assert!(!gateway.apply("PS1", 7, &management_point(1)).await.applied, "it is judged again");
+    assert!(gateway.keeper.forget("PS1").await.is_ok());
+    assert!(!gateway.file("PS1.site").exists());
+    assert!(gateway.apply("PS1", 6, &management_point(2)).await.applied);
+}
+
+#[tokio::test]
+async fn of_two_stored_sites_that_overlap_now_the_first_by_name_is_in_force() {
+    let mut gateway = Gateway::new();
+    gateway.restart(vec![permissions("PS1", "1-9", "/a/"), permissions("PS2", "11-19", "/a/")]);
+    for (code, id) in [("PS2", 11), ("PS1", 1)] {
+        gateway.apply(code, 1, &management_point(id)).await;
+    }
+    // As files of two gateways that were copied together.
+    let same = publication::encode(&publication("PS2", &gateway.authority, &management_point(1)));
+    let stored = StoredConfiguration { site: "PS2".to_owned(), version: 2, publication: same };
+    fs::write(gateway.file("PS2.site"), stored.encode()).unwrap();
+    gateway.restart(both_sites());
+    assert_eq!((gateway.version_in_force("PS1"), gateway.version_in_force("PS2")), (Some(1), None));
+}
+
+/// The verdict has to fit into one message, and its line into the log.
+#[tokio::test]
+async fn reasons_without_number_are_counted_and_not_named() {
+    let gateway = Gateway::new();
+    let roles: Vec<String> = (100..5100).map(|id| custom(id, &format!("/elsewhere/{id}/"), "")).collect();
+    let verdict = gateway.apply("PS1", 7, &roles).await;
+    assert_eq!((verdict.applied, verdict.problems.len()), (false, limits::VERDICT_PROBLEMS + 1));
+    assert_eq!(verdict.problems.last().unwrap(), "and 9900 more problems");
 }
 
 #[tokio::test]
