@@ -50,7 +50,10 @@ pub async fn serve(link: Arc<Link>, served: ServedExchange) {
         Err(Stop::Cut(_)) => answer.break_off("the role's answer broke off"),
         Err(Stop::Refused(told, _)) => refuse(answer, told.reason, &told.detail, told.not_started),
         Err(Stop::Violation(violation)) => {
-            refuse(answer, RefusedReason::Refused, &violation.to_string(), false);
+            match answer.has_begun() {
+                true => answer.break_off("the gateway sent what the site does not allow"),
+                false => refuse(answer, RefusedReason::Refused, &violation.to_string(), false),
+            }
             report(&link, &violation, came, judged_by);
         }
     }

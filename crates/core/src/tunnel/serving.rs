@@ -82,7 +82,7 @@ pub struct ServedExchange {
 impl ServedExchange {
     async fn receive(stream: RecvStream, respond: SendResponse<Piece>) -> Result<Self, TunnelBroken> {
         let mut receiving = Receiving::new(stream);
-        let answer = Answering { respond, stream: None, is_over: false };
+        let answer = Answering { respond, stream: None, has_head: false, is_over: false };
         match poll_fn(|cx| receiving.poll_event(cx)).await? {
             Event::Head(head) => Ok(Self { head, body: Incoming { receiving, is_over: false }, answer }),
             Event::Data(_) | Event::End(_) | Event::HandedToRole | Event::Refused(_) => Err(TunnelBroken::Closed),
@@ -124,10 +124,16 @@ impl Incoming {
 pub struct Answering {
     respond: SendResponse<Piece>,
     stream: Option<SendStream<Piece>>,
+    has_head: bool,
     is_over: bool,
 }
 
 impl Answering {
+    /// A head has been sent: what goes wrong now cannot be refused any more.
+    pub fn has_begun(&self) -> bool {
+        self.has_head
+    }
+
     /// Waits until the tunnel takes another chunk of at most [`crate::limits::TUNNEL_CHUNK`].
     pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TunnelBroken>> {
         match &mut self.stream {
@@ -140,6 +146,7 @@ impl Answering {
     /// of the call, so that a small answer leaves in one write.
     pub fn send(&mut self, head: Option<AnswerHead>, data: Bytes, end: Option<Fields>) -> Result<(), TunnelBroken> {
         let is_end = end.is_some();
+        self.has_head |= head.is_some();
         self.send_piece(answer_piece(head, data, end))?;
         if is_end { self.finish() } else { Ok(()) }
     }
