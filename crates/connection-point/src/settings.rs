@@ -5,8 +5,9 @@ mod source;
 
 pub use source::{SiteSettings, SiteSource};
 
-use cmg_core::configuration::sections::{self, AdminSettings, DrainSettings, LogSettings};
+use cmg_core::configuration::sections::{self, AdminSettings, LogSettings};
 use cmg_core::configuration::{Document, Fault, Overrides, Problems, Reading, Table, credentials};
+use cmg_core::shutdown::Drain;
 use cmg_core::site::SiteCode;
 use cmg_core::tls::configs::TlsFloor;
 use cmg_core::tls::identity::TunnelIdentity;
@@ -32,7 +33,7 @@ pub struct ConnectionPointSettings {
     pub tunnel: TunnelSettings,
     pub roles_tls: RolesTlsSettings,
     pub admin: AdminSettings,
-    pub drain: DrainSettings,
+    pub drain: Drain,
     pub log: LogSettings,
     /// Every key and where its value came from.
     pub reading: Reading,

@@ -7,8 +7,9 @@ mod sites;
 
 pub use services::ServiceSettings;
 
-use cmg_core::configuration::sections::{self, AdminSettings, DrainSettings, LogSettings};
+use cmg_core::configuration::sections::{self, AdminSettings, LogSettings};
 use cmg_core::configuration::{ByteSize, Document, Overrides, Problems, Reading, Table, credentials};
+use cmg_core::shutdown::Drain;
 use cmg_core::site::SitePermissions;
 use cmg_core::tls::configs::TlsFloor;
 use cmg_core::{limits, named_setting};
@@ -39,7 +40,7 @@ pub struct GatewaySettings {
     /// The lowest version for clients; tunnels always speak 1.3.
     pub tls_minimum: TlsFloor,
     pub unauthenticated: Unauthenticated,
-    pub drain: DrainSettings,
+    pub drain: Drain,
     pub log: LogSettings,
     /// Every key and where its value came from.
     pub reading: Reading,

@@ -4,11 +4,11 @@
 use super::table::Table;
 use super::value::Value;
 use crate::logs::parse_level;
+use crate::shutdown::Drain;
 use crate::tls::configs::TlsFloor;
 use crate::{limits, named_setting};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// `[admin]`: status, health and metrics for the machine's own administrator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,16 +41,8 @@ pub fn health(root: &mut Table<'_>) -> Option<SocketAddr> {
 }
 
 /// `[drain]`: how a planned stop goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DrainSettings {
-    /// Between readyz 503 and the end of accepting.
-    pub delay: Duration,
-    /// What is still running then is ended.
-    pub deadline: Duration,
-}
-
-pub fn drain(root: &mut Table<'_>) -> DrainSettings {
-    root.table("drain", |table| DrainSettings {
+pub fn drain(root: &mut Table<'_>) -> Drain {
+    root.table("drain", |table| Drain {
         delay: table.default("delay", limits::DRAIN_DELAY),
         deadline: table.default("deadline", limits::DRAIN_DEADLINE),
     })

@@ -8,27 +8,15 @@ use tokio::time::timeout;
 
 use super::{ExitCode, Tasks};
 use crate::admin::Readiness;
-use crate::configuration::sections::DrainSettings;
 use crate::limits;
 
+/// How a planned stop goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drain {
     /// Between "not ready" and the end of accepting.
     pub delay: Duration,
-    /// For what runs, from the end of accepting.
+    /// For what runs, from the end of accepting: what is still running then is ended.
     pub deadline: Duration,
-}
-
-impl Default for Drain {
-    fn default() -> Self {
-        Self { delay: limits::DRAIN_DELAY, deadline: limits::DRAIN_DEADLINE }
-    }
-}
-
-impl From<DrainSettings> for Drain {
-    fn from(settings: DrainSettings) -> Self {
-        Self { delay: settings.delay, deadline: settings.deadline }
-    }
 }
 
 /// Which way a drain ended.
