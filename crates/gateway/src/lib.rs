@@ -1,5 +1,5 @@
 //! The gateway: accepts devices over mutual TLS, admits or refuses each request, sends admitted ones down a
-//! tunnel. The modules stand in the order in which a request passes them.
+//! tunnel. The groups of modules stand in the order in which a request passes them; what runs beside it comes last.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
 pub mod settings;
@@ -11,17 +11,23 @@ mod http1_edge;
 mod http2_edge;
 
 mod client;
-mod exchange_record;
-mod filter;
-mod pre_auth;
-mod published;
-mod refusal_answer;
-mod registry;
-mod relay;
 mod request_path;
-mod selection;
+
 mod service_metadata;
 mod service_names;
+
+mod published;
+mod selection;
+
+mod pre_auth;
+
+mod filter;
+
+mod registry;
+mod relay;
+
+mod exchange_record;
+mod refusal_answer;
 
 mod site_keeper;
 mod tunnel_link;
