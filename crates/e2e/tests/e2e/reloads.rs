@@ -13,6 +13,8 @@ use cmg_e2e::stack::{SERVICE_NAME, SITE, connection_point};
 use cmg_e2e::{Stack, mp, until};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 
 use crate::expect::{ask, echoed, refused, request};
 
@@ -174,5 +176,44 @@ async fn the_log_level_of_both_programs_follows_their_files() -> Result<()> {
         let problem = reload(program, NOT_RELOADED).await?;
         assert!(problem.contains("loud"), "{problem}");
     }
+    stack.finish().await
+}
+
+/// What `POST /reload` on a program's admin socket answers.
+async fn reload_by_socket(stack: &Stack, program: &Program) -> Result<String> {
+    let socket = stack.folder().join("state").join(&program.name).join("admin.sock");
+    let mut stream = UnixStream::connect(socket).await?;
+    let asked = "POST /reload HTTP/1.1\r\nHost: admin\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    stream.write_all(asked.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+#[tokio::test]
+async fn what_a_reload_cannot_apply_is_named_to_whoever_asked() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    for program in [&stack.gateways[0], &stack.connection_points[0]] {
+        let file = file_of(&stack, &program.name);
+        change(&file, |text| text.replace("workers = 2", "workers = 3"))?;
+        let answer = reload_by_socket(&stack, program).await?;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        let said = reload(program, RELOADED).await?;
+        assert!(said.contains("restart to apply ") && said.contains(".workers"), "{said}");
+        change(&file, |text| text.replace("workers = 3", "wrokers = 3"))?;
+        let answer = reload_by_socket(&stack, program).await?;
+        assert!(answer.starts_with("HTTP/1.1 422 ") && answer.contains("wrokers"), "{answer}");
+    }
+    // Whoever else it became, its tunnels would be those of the one it was.
+    let point = &stack.connection_points[0];
+    let other = stack.pki.connection_point(SITE, "cp9", &connection_point(9).1)?;
+    change(&file_of(&stack, "cp1"), |text| {
+        let text = text.replace("wrokers = 3", "workers = 2").replace("name = \"cp1\"", "name = \"cp9\"");
+        text.replace("/cp1.pem", "/cp9.pem").replace("/cp1.key", "/cp9.key")
+    })?;
+    assert!(other.certificate.ends_with("cp9.pem"));
+    let said = reload(point, NOT_RELOADED).await?;
+    assert!(said.contains("this is cp1 of site PS1; restart to make it another one"), "{said}");
+    echoed(&ask(&stack, "GET", &mp("SMS_MP/x"), &[]).await?)?;
     stack.finish().await
 }
