@@ -3,7 +3,7 @@
 
 use super::table::Table;
 use super::value::Fault;
-use crate::tls::certificate::{self, date_text, name_text, unix_time};
+use crate::tls::certificate::{self, name_text, unix_time};
 use crate::tls::load::{self, LoadFault};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::sign::CertifiedKey;
@@ -14,11 +14,8 @@ use std::sync::Arc;
 pub fn not_valid(der: &[u8], now: UnixTime) -> Option<String> {
     let read = certificate::read(der).ok()?;
     let (from, until) = (unix_time(read.validity().not_before), unix_time(read.validity().not_after));
-    let subject = name_text(read.subject());
-    if now > until {
-        return Some(format!("the certificate of {subject} expired on {}", date_text(until)));
-    }
-    (now < from).then(|| format!("the certificate of {subject} is valid only from {}", date_text(from)))
+    let why = certificate::validity_fault(from, until, now)?;
+    Some(format!("the certificate of {} {why}", name_text(read.subject())))
 }
 
 /// A file of certificates to believe, named by a required key.

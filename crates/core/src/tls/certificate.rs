@@ -73,6 +73,14 @@ pub fn date_text(time: UnixTime) -> String {
     format!("{} {hour:02}:{minute:02}:{second:02} UTC", time.date())
 }
 
+/// What is wrong with `now` for something that is valid from one moment until another; nothing if it lies between.
+pub fn validity_fault(from: UnixTime, until: UnixTime, now: UnixTime) -> Option<String> {
+    if now > until {
+        return Some(format!("expired on {}", date_text(until)));
+    }
+    (now < from).then(|| format!("is valid only from {}", date_text(from)))
+}
+
 /// Why the key of this certificate is not strong enough, if it is not: RSA of 2048 bits, P-256, P-384, P-521 and Ed25519 are.
 pub fn weakness(certificate: &X509Certificate<'_>) -> Option<String> {
     let key = certificate.public_key();

@@ -223,14 +223,10 @@ impl Root {
     }
 
     fn check_validity(&self, now: UnixTime) -> Result<(), ChainFault> {
-        let why = if now > self.not_after {
-            format!("it expired on {}", certificate::date_text(self.not_after))
-        } else if now < self.not_before {
-            format!("it is valid only from {}", certificate::date_text(self.not_before))
-        } else {
-            return Ok(());
-        };
-        Err(ChainFault::Expired(self.cause(why)))
+        match certificate::validity_fault(self.not_before, self.not_after, now) {
+            Some(why) => Err(ChainFault::Expired(self.cause(format!("it {why}")))),
+            None => Ok(()),
+        }
     }
 
     fn too_long(&self, between: u32) -> ChainFault {

@@ -11,7 +11,7 @@ use rustls::client::ResolvesClientCert;
 use rustls::pki_types::UnixTime;
 use rustls::sign::CertifiedKey;
 
-use super::certificate::{self, date_text, name_text, unix_time};
+use super::certificate::{self, name_text, unix_time};
 
 /// The candidates for one role.
 #[derive(Debug)]
@@ -83,11 +83,8 @@ fn unfit(candidate: &CertifiedKey, hints: &[&[u8]], schemes: &[SignatureScheme],
         Err(why) => return Some(why),
     };
     let (from, until) = (unix_time(read.validity().not_before), unix_time(read.validity().not_after));
-    if now > until {
-        return Some(format!("it expired on {}", date_text(until)));
-    }
-    if now < from {
-        return Some(format!("it is valid only from {}", date_text(from)));
+    if let Some(why) = certificate::validity_fault(from, until, now) {
+        return Some(format!("it {why}"));
     }
     if let Ok(Some(usage)) = read.extended_key_usage()
         && !usage.value.client_auth

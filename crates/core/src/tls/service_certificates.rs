@@ -4,17 +4,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rustls::pki_types::{DnsName, ServerName, UnixTime};
+use rustls::pki_types::ServerName;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use webpki::EndEntityCert;
 
-use super::certificate::{self, date_text, unix_time};
+use super::certificate;
 
-/// A certificate that may be shown for some service names.
+/// A certificate that may be shown for a service name.
 #[derive(Clone, Debug)]
 pub struct ServiceCertificate {
-    names: Vec<String>,
+    /// In lower case.
+    name: String,
     key: Arc<CertifiedKey>,
 }
 
@@ -33,10 +34,6 @@ pub enum ServiceCertificateFault {
         "the certificate `{subject}` covers `{name}` only by the wildcard `{wildcard}`; set allow_wildcard = true to accept that"
     )]
     Wildcard { subject: String, name: String, wildcard: String },
-    #[error("the certificate `{subject}` expired on {date}; renew it")]
-    Expired { subject: String, date: String },
-    #[error("the certificate `{subject}` is valid only from {date}; check the clock")]
-    NotYetValid { subject: String, date: String },
     #[error(
         "the certificate `{subject}` may not be used by a server: its extended key usage lacks server authentication"
     )]
@@ -44,40 +41,21 @@ pub enum ServiceCertificateFault {
 }
 
 impl ServiceCertificate {
-    /// Takes a certificate for these service names; it must be valid for each of them now.
-    pub fn new(
-        key: Arc<CertifiedKey>,
-        names: &[String],
-        allow_wildcard: bool,
-        now: UnixTime,
-    ) -> Result<Self, ServiceCertificateFault> {
+    /// Takes a certificate for this name. Whether it is valid now was judged when it was loaded.
+    pub fn new(key: Arc<CertifiedKey>, name: &str, allow_wildcard: bool) -> Result<Self, ServiceCertificateFault> {
         let leaf = key.cert.first().map(AsRef::as_ref).unwrap_or_default();
         let subject = certificate::subject_of(leaf);
         let unreadable = |why| ServiceCertificateFault::Unreadable { subject: subject.clone(), why };
         let read = certificate::read(leaf).map_err(unreadable)?;
-        let (from, until) = (unix_time(read.validity().not_before), unix_time(read.validity().not_after));
-        if now > until {
-            return Err(ServiceCertificateFault::Expired { subject, date: date_text(until) });
-        }
-        if now < from {
-            return Err(ServiceCertificateFault::NotYetValid { subject, date: date_text(from) });
-        }
         if let Ok(Some(usage)) = read.extended_key_usage()
             && !usage.value.server_auth
             && !usage.value.any
         {
             return Err(ServiceCertificateFault::Usage { subject });
         }
-        let has = certificate::server_names(&read);
-        let names: Vec<String> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
-        for name in &names {
-            covers(leaf, &has, name, allow_wildcard, &subject)?;
-        }
-        Ok(Self { names, key })
-    }
-
-    pub fn names(&self) -> &[String] {
-        &self.names
+        let name = name.to_ascii_lowercase();
+        covers(leaf, &certificate::server_names(&read), &name, allow_wildcard, &subject)?;
+        Ok(Self { name, key })
     }
 
     pub fn key(&self) -> &Arc<CertifiedKey> {
@@ -125,16 +103,9 @@ impl ServiceCertificates {
     pub fn new(certificates: &[ServiceCertificate]) -> Self {
         let mut by_name: HashMap<String, Vec<Arc<CertifiedKey>>> = HashMap::new();
         for certificate in certificates {
-            for name in &certificate.names {
-                by_name.entry(name.clone()).or_default().push(certificate.key.clone());
-            }
+            by_name.entry(certificate.name.clone()).or_default().push(certificate.key.clone());
         }
         Self { by_name, first: certificates.first().map(|first| first.key.clone()) }
-    }
-
-    /// Whether this is one of our service names, in any case.
-    pub fn knows(&self, name: &str) -> bool {
-        DnsName::try_from(name).is_ok() && self.by_name.contains_key(&name.to_ascii_lowercase())
     }
 }
 

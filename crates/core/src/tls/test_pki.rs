@@ -128,9 +128,9 @@ impl Pki {
 
     /// Of the client listener.
     pub(super) fn server_config(&self) -> Arc<ServerConfig> {
-        let names = ["gw.example".to_owned(), "other.example".to_owned()];
-        let certificate = ServiceCertificate::new(self.server.clone(), &names, false, UnixTime::now()).unwrap();
-        let certificates = ServiceCertificates::new(&[certificate]);
+        let certificates = ["gw.example", "other.example"]
+            .map(|name| ServiceCertificate::new(self.server.clone(), name, false).unwrap());
+        let certificates = ServiceCertificates::new(&certificates);
         client_listener(TlsFloor::Tls12, certificates, Unauthenticated::Explain).unwrap()
     }
 

@@ -25,13 +25,9 @@ fn service(table: &mut Table<'_>, now: UnixTime) -> Option<ServiceSettings> {
     let key = credentials::certified_key(table, now);
     let allow_wildcard = table.default("allow_wildcard", false);
     let (name, key) = (name?, key?);
-    match ServiceCertificate::new(key, &[name.to_string()], allow_wildcard, now) {
-        Ok(certificate) => Some(ServiceSettings { name, certificate }),
-        // Expiry has been reported when the certificate was loaded.
-        Err(ServiceCertificateFault::Expired { .. } | ServiceCertificateFault::NotYetValid { .. }) => None,
-        Err(fault) => {
-            table.fault("certificate", Fault::of_certificate(fault.to_string(), ""));
-            None
-        }
-    }
+    let blame = |fault: ServiceCertificateFault| {
+        table.fault("certificate", Fault::of_certificate(fault.to_string(), ""));
+    };
+    let certificate = ServiceCertificate::new(key, &name.to_string(), allow_wildcard).map_err(blame).ok()?;
+    Some(ServiceSettings { name, certificate })
 }
