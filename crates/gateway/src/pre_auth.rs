@@ -7,12 +7,11 @@ use bytes::Bytes;
 use cmg_core::headers::ClientIdentity;
 use cmg_core::refusal::{Refusal, RefusalKind};
 use cmg_core::site::Authentication;
-use cmg_core::tls::chain::ChainFault;
 use cmg_core::tunnel::message::ClientProof;
 use rustls::pki_types::UnixTime;
 
 use crate::client::{Client, TrustedClient};
-use crate::selection::Selection;
+use crate::selection::{Selection, not_believed};
 
 /// A selected request whose client has shown what the endpoint asks for.
 #[derive(Debug)]
@@ -51,11 +50,7 @@ fn judge_chain(selection: &Selection, client: &Client) -> Result<Arc<TrustedClie
     if !client.has_certificate() {
         return Err(Refusal::new(RefusalKind::ClientCertificateRequired, "no client certificate was shown"));
     }
-    client.verdict(selection.site(), UnixTime::now()).map_err(|fault| Refusal::new(kind_of(&fault), fault.to_string()))
-}
-
-fn kind_of(fault: &ChainFault) -> RefusalKind {
-    if fault.is_expiry() { RefusalKind::ClientCertificateExpired } else { RefusalKind::ClientCertificateUntrusted }
+    client.verdict(selection.site(), UnixTime::now()).map_err(|fault| not_believed(&fault))
 }
 
 #[cfg(test)]

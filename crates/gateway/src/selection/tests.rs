@@ -1,7 +1,11 @@
 //! What is published is found, by every spelling that is allowed; everything else is refused.
 
-use cmg_core::refusal::RefusalKind::{self, BadRequest, ClientCertificateRequired, MisdirectedRequest, NotPublished};
+use cmg_core::refusal::RefusalKind::{
+    self, BadRequest, ClientCertificateExpired, ClientCertificateRequired, ClientCertificateUntrusted,
+    MisdirectedRequest, NotPublished,
+};
 use proptest::prelude::*;
+use rcgen::date_time_ymd;
 
 use super::*;
 use crate::test_site::{self, Authority, SERVICE, client, custom, in_force, names, publication, role, target};
@@ -13,7 +17,7 @@ fn ask(published: &Published, path: &str, client: &Client) -> Result<Selection, 
     Selection::choose(published, &names(), target(path), host, client).map_err(|refusal| refusal.kind)
 }
 
-/// Neither selection nor tables look at what a certificate says: any will do.
+/// One that nobody trusts. What is published is selected all the same.
 fn with_certificate() -> Client {
     client([vec![0x30, 0].into()])
 }
@@ -40,10 +44,41 @@ fn an_empty_table_refuses_everything() {
 
 #[test]
 fn a_site_that_publishes_nothing_refuses_everything() {
-    let published =
-        test_site::published(&Authority::root("R"), &[role(MP, "management-point", "clients = \"intranet\"")]);
+    let root = Authority::root("R");
+    let published = test_site::published(&root, &[role(MP, "management-point", "clients = \"intranet\"")]);
     let path = format!("/CCM_Proxy_MutualAuth/{MP}/CCM_System/request");
-    assert_eq!(ask(&published, &path, &with_certificate()).unwrap_err(), NotPublished);
+    assert_eq!(ask(&published, &path, &client([root.leaf("device")])).unwrap_err(), NotPublished);
+}
+
+/// Anyone can make a certificate: it tells no more of what is published than none.
+#[test]
+fn nobody_without_trust_can_probe_behind_the_certificates_prefix() {
+    let (root, other) = (Authority::root("R"), Authority::root("S"));
+    let published = Published::new([
+        in_force(publication("PS1", &root, &[role(MP, "management-point", "")])),
+        in_force(publication("PS2", &other, &[custom(2, "/two/", "")])),
+    ]);
+    let strangers = Authority::root("R");
+    let expired = root.leaf_with("late", |params| params.not_after = date_time_ymd(2020, 1, 1));
+    let path = |rest: &str| format!("/CCM_Proxy_MutualAuth/{MP}/{rest}");
+    for (client, told) in [
+        (client([strangers.leaf("device")]), ClientCertificateUntrusted),
+        (client([expired]), ClientCertificateExpired),
+    ] {
+        let published_path = ask(&published, &path("CCM_System/x"), &client).unwrap();
+        let judged = crate::pre_auth::PreAuthenticated::judge(published_path, &client);
+        assert_eq!(judged.unwrap_err().kind, told);
+        for probed in [path("CCM_Nothing/x"), path("CCM_System/a%2Fb"), "/CCM_Proxy_MutualAuth/1/x".to_owned()] {
+            assert_eq!(ask(&published, &probed, &client).unwrap_err(), told, "{probed}");
+        }
+        assert_eq!(ask(&published, "/nothing/", &client).unwrap_err(), NotPublished, "behind no prefix");
+    }
+    // Whom any site believes may know that there is nothing.
+    for authority in [&root, &other] {
+        let device = client([authority.leaf("device")]);
+        assert_eq!(ask(&published, &path("CCM_Nothing/x"), &device).unwrap_err(), NotPublished);
+    }
+    assert_eq!(ask(&published, &path("CCM_System/a%2Fb"), &client([root.leaf("device")])).unwrap_err(), BadRequest);
 }
 
 /// The paths of the property below: what may stand at each place, published or nearly.
@@ -107,18 +142,20 @@ proptest! {
     #[test]
     fn whatever_no_rule_allows_is_refused(path in paths()) {
         thread_local! {
-            static PUBLISHED: Published = test_site::published(&Authority::root("R"), &[
+            static ROOT: Authority = Authority::root("R");
+            static DEVICE: Client = ROOT.with(|root| client([root.leaf("device")]));
+            static PUBLISHED: Published = ROOT.with(|root| test_site::published(root, &[
                 role(MP, "management-point", ""),
                 role(5, "fallback-status-point", "enabled = true"),
                 custom(3456, "/reports/", ""),
-            ]);
+            ]));
         }
         let Ok(target) = RequestTarget::parse(path.clone().into()) else { return Ok(()) };
         prop_assume!(target.needs_relaxed_encoding().is_none());
         let choose = |client: &Client| PUBLISHED.with(|published| {
             Selection::choose(published, &names(), target.clone(), Some(SERVICE.as_bytes()), client)
         });
-        match choose(&with_certificate()) {
+        match DEVICE.with(choose) {
             Ok(selection) => {
                 prop_assert!(is_published(&path), "{path} leads to {:?}", name_of(&selection));
                 prop_assert_eq!(selection.target().origin_form().as_ref(), path.as_bytes());
