@@ -21,6 +21,7 @@ pub mod worker;
 
 pub mod admin;
 pub mod build_info;
+pub mod durable_file;
 pub mod logs;
 pub mod metrics;
 pub mod shutdown;

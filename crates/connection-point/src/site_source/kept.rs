@@ -1,12 +1,10 @@
-//! The copy of the last good site configuration: written beside, synced, renamed, the folder synced. A kill at any
-//! moment leaves the old copy or the new one.
+//! The copy of the last good site configuration. A kill at any moment leaves the old copy or the new one.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use cmg_core::limits;
+use cmg_core::{durable_file, limits};
 
 use super::SourceError;
 
@@ -40,12 +38,8 @@ impl KeptCopy {
 
     /// It names internal servers: only its owner may read it.
     pub fn write(&self, text: &str) -> io::Result<()> {
-        let beside = self.path().with_extension("new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&beside, self.path())?;
-        File::open(&self.folder)?.sync_all()
+        durable_file::replace(&self.path(), text.as_bytes())?;
+        durable_file::sync_folder(&self.folder)
     }
 
     fn path(&self) -> PathBuf {

@@ -1,13 +1,12 @@
-//! Site configurations on disk: one file a site, written beside, synced, renamed, the folder synced. A file that
-//! is not whole is an error with its name, never a guess.
+//! Site configurations on disk: one file a site. A file that is not whole is an error with its name, never a guess.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use cmg_core::limits;
 use cmg_core::tunnel::stored::StoredConfiguration;
+use cmg_core::{durable_file, limits};
 
 const FOLDER: &str = "sites";
 const ENDING: &str = "site";
@@ -31,7 +30,7 @@ impl Store {
         let io = |path: &Path, error| StoreError::Io { path: path.to_owned(), error };
         fs::create_dir_all(&folder).map_err(|error| io(&folder, error))?;
         // Else a power cut may take the folder, and with it what was acknowledged.
-        sync(state_directory).map_err(|error| io(state_directory, error))?;
+        durable_file::sync_folder(state_directory).map_err(|error| io(state_directory, error))?;
         Ok(Self { folder })
     }
 
@@ -63,14 +62,9 @@ impl Store {
     /// Keeps a configuration; after this it survives a kill, and a power cut.
     pub fn write(&self, site: &str, version: u64, publication: Bytes) -> io::Result<()> {
         let bytes = StoredConfiguration { site: site.to_owned(), version, publication }.encode();
-        let path = self.path(site);
-        let beside = path.with_extension("new");
-        let mut file = File::create(&beside)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        fs::rename(&beside, &path)?;
+        durable_file::replace(&self.path(site), &bytes)?;
         // It is the one that a restart reads: whoever is told that it was refused would be told wrongly.
-        if let Err(error) = sync(&self.folder) {
+        if let Err(error) = durable_file::sync_folder(&self.folder) {
             tracing::error!(%error, site, version, "a site configuration is kept, but a power cut may lose it; look at the disk");
         }
         Ok(())
@@ -78,16 +72,12 @@ impl Store {
 
     pub fn remove(&self, site: &str) -> io::Result<()> {
         fs::remove_file(self.path(site))?;
-        sync(&self.folder)
+        durable_file::sync_folder(&self.folder)
     }
 
     fn path(&self, site: &str) -> PathBuf {
         self.folder.join(site).with_extension(ENDING)
     }
-}
-
-fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
