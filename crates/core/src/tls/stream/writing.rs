@@ -11,8 +11,9 @@ use tokio::net::TcpStream;
 use super::TlsStream;
 use crate::limits;
 
-/// Pieces of one vectored write that are taken at a time, as in the kernel's interface of h2 and hyper.
-const PIECES: usize = 64;
+/// Pieces of one vectored write that are taken at a time; a frame of the tunnel has four. Room for more would have to be
+/// cleared at every write.
+const PIECES: usize = 8;
 
 /// What a record of TLS 1.3 adds: header, content type, tag. Only for the estimate of what is queued.
 const RECORD_OVERHEAD: usize = 22;
