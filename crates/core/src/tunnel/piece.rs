@@ -4,6 +4,7 @@
 use std::io::IoSlice;
 
 use bytes::{Buf, BufMut, Bytes};
+use prost::Message;
 
 /// Compression flag and length of a gRPC message.
 pub const GRPC_PREFIX: usize = 5;
@@ -28,27 +29,30 @@ impl Piece {
         Self { data, ..Self::default() }
     }
 
-    /// A message whose fields other than `data` are `encoded`.
-    pub fn message(encoded: &[u8], data: Bytes) -> Self {
-        let mut piece = Self::default();
-        let mut data_prefix = [0; INLINE];
-        let data_prefix_length = if data.is_empty() { 0 } else { write_data_prefix(&mut data_prefix, data.len()) };
-        let data_prefix = data_prefix.get(..data_prefix_length).unwrap_or_default();
-        let length = encoded.len() + data_prefix.len() + data.len();
-        if encoded.is_empty() {
-            piece.put_inline(&[0]);
-            piece.put_inline(&(length as u32).to_be_bytes());
-            piece.put_inline(data_prefix);
-        } else {
-            let mut head = Vec::with_capacity(GRPC_PREFIX + encoded.len() + data_prefix.len());
-            head.put_u8(0);
-            head.put_u32(length as u32);
-            head.put_slice(encoded);
-            head.put_slice(data_prefix);
-            piece.head = head.into();
-        }
-        piece.data = data;
+    /// A message of `data` alone.
+    pub fn data(data: Bytes) -> Self {
+        let (prefix, prefix_length) = data_prefix(data.len());
+        let prefix = prefix.get(..prefix_length).unwrap_or_default();
+        let length = (prefix.len() + data.len()) as u32;
+        let mut piece = Self { data, ..Self::default() };
+        piece.put_inline(&[0]);
+        piece.put_inline(&length.to_be_bytes());
+        piece.put_inline(prefix);
         piece
+    }
+
+    /// A message with other fields, and `data` behind them.
+    pub fn message(fields: &impl Message, data: Bytes) -> Self {
+        let (prefix, prefix_length) = data_prefix(data.len());
+        let prefix = prefix.get(..prefix_length).unwrap_or_default();
+        let fields_length = fields.encoded_len();
+        let mut head = Vec::with_capacity(GRPC_PREFIX + fields_length + prefix.len());
+        head.put_u8(0);
+        head.put_u32((fields_length + prefix.len() + data.len()) as u32);
+        // A Vec has room for everything.
+        let _ = fields.encode(&mut head);
+        head.put_slice(prefix);
+        Self { head: head.into(), data, ..Self::default() }
     }
 
     fn put_inline(&mut self, bytes: &[u8]) {
@@ -64,13 +68,17 @@ impl Piece {
     }
 }
 
-/// Tag and length of `data`; returns how many bytes were written, at most 11.
-fn write_data_prefix(room: &mut [u8; INLINE], length: usize) -> usize {
-    let total = room.len();
+/// Tag and length of `data`, and how many bytes that is: none for no data, else at most 11.
+fn data_prefix(length: usize) -> ([u8; INLINE], usize) {
+    let mut room = [0; INLINE];
+    if length == 0 {
+        return (room, 0);
+    }
     let mut rest = &mut room[..];
     rest.put_u8(DATA_TAG);
     prost::encoding::encode_varint(length as u64, &mut rest);
-    total - rest.len()
+    let used = INLINE - rest.len();
+    (room, used)
 }
 
 impl Buf for Piece {
@@ -105,6 +113,7 @@ impl Buf for Piece {
 
 #[cfg(test)]
 mod tests {
+    use super::super::generated::ResponsePart;
     use super::*;
 
     fn bytes_of(mut piece: Piece, step: usize) -> Vec<u8> {
@@ -123,16 +132,25 @@ mod tests {
         let mut expected = vec![0, 0, 0, 1, 47, 0x7a, 0xac, 0x02];
         expected.extend_from_slice(&data);
         for step in [1, 3, 1000] {
-            assert_eq!(bytes_of(Piece::message(&[], data.clone()), step), expected);
+            assert_eq!(bytes_of(Piece::data(data.clone()), step), expected);
         }
-        let piece = Piece::message(&[], data.clone());
+        let piece = Piece::data(data.clone());
         assert_eq!(piece.data.as_ptr(), data.as_ptr(), "the data is not copied");
     }
 
     #[test]
     fn slices_hold_what_chunks_hold() {
-        for (encoded, data) in [(&[1u8, 2][..], &b"abc"[..]), (&[], b"abc"), (&[1], b""), (&[], b"")] {
-            let piece = Piece::message(encoded, Bytes::from_static(data));
+        let fields = ResponsePart { handed_to_role: true, ..Default::default() };
+        let none = ResponsePart::default();
+        let data = || Bytes::from_static(b"abc");
+        for piece in [
+            Piece::message(&fields, data()),
+            Piece::message(&fields, Bytes::new()),
+            Piece::message(&none, data()),
+            Piece::data(data()),
+            Piece::data(Bytes::new()),
+            Piece::raw(data()),
+        ] {
             let mut slices = [IoSlice::new(&[]); 4];
             let count = piece.chunks_vectored(&mut slices);
             let joined: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.to_vec()).collect();

@@ -1,7 +1,6 @@
 //! Parts of an exchange as messages, ready for h2.
 
 use bytes::Bytes;
-use prost::Message;
 
 use super::super::generated as wire;
 use super::super::message::{AnswerHead, ClientProof, Lane, Refused, RefusedReason, RequestHead};
@@ -11,16 +10,16 @@ use crate::fields::Fields;
 /// The first message of a request: head, first bytes of the body, and its end if that is known already.
 pub fn request_piece(head: Option<RequestHead>, data: Bytes, end: Option<Fields>) -> Piece {
     if head.is_none() && end.is_none() {
-        return Piece::message(&[], data);
+        return Piece::data(data);
     }
     let part = wire::RequestPart { head: head.map(head_to_wire), end: end.map(end_to_wire), data: Bytes::new() };
-    Piece::message(&part.encode_to_vec(), data)
+    Piece::message(&part, data)
 }
 
 /// A message of an answer.
 pub fn answer_piece(head: Option<AnswerHead>, data: Bytes, end: Option<Fields>) -> Piece {
     if head.is_none() && end.is_none() {
-        return Piece::message(&[], data);
+        return Piece::data(data);
     }
     let head = head.map(|head| wire::ResponseHead {
         status: u32::from(head.status),
@@ -30,12 +29,12 @@ pub fn answer_piece(head: Option<AnswerHead>, data: Bytes, end: Option<Fields>) 
         role_micros: head.role_micros,
     });
     let part = wire::ResponsePart { head, end: end.map(end_to_wire), ..Default::default() };
-    Piece::message(&part.encode_to_vec(), data)
+    Piece::message(&part, data)
 }
 
 /// The message that says that the request can no longer be sent again.
 pub fn handed_piece() -> Piece {
-    Piece::message(&wire::ResponsePart { handed_to_role: true, ..Default::default() }.encode_to_vec(), Bytes::new())
+    Piece::message(&wire::ResponsePart { handed_to_role: true, ..Default::default() }, Bytes::new())
 }
 
 /// The message of a refusal.
@@ -45,7 +44,7 @@ pub fn refused_piece(refused: Refused) -> Piece {
         detail: refused.detail,
         not_started: refused.not_started,
     };
-    Piece::message(&wire::ResponsePart { refused: Some(refused), ..Default::default() }.encode_to_vec(), Bytes::new())
+    Piece::message(&wire::ResponsePart { refused: Some(refused), ..Default::default() }, Bytes::new())
 }
 
 fn head_to_wire(head: RequestHead) -> wire::RequestHead {
