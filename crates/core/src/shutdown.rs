@@ -10,7 +10,7 @@ mod tasks;
 pub use drain::{Drain, DrainEnd};
 pub use exit_code::ExitCode;
 pub use signals::{Signal, Signals};
-pub use tasks::{PANICS, TaskEnd, TaskHandle, Tasks};
+pub use tasks::{Coming, PANICS, TaskEnd, TaskHandle, Tasks};
 
 /// Starts a thread that serves the process for its whole life, such as the one that writes the log. What
 /// ends earlier is a task.

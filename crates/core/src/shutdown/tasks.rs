@@ -4,7 +4,9 @@
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker, ready};
 
 use futures_util::FutureExt;
 use tokio::task::JoinHandle;
@@ -23,8 +25,8 @@ pub static PANICS: StaticCounter = StaticCounter::new();
 #[derive(Clone, Debug, Default)]
 pub struct Tasks {
     tracker: TaskTracker,
-    stopping: CancellationToken,
-    ending: CancellationToken,
+    stopping: Arc<Moment>,
+    ending: Arc<Moment>,
 }
 
 impl Tasks {
@@ -38,7 +40,8 @@ impl Tasks {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let guarded = AssertUnwindSafe(future).catch_unwind().map(move |outcome| match outcome {
+        // Boxed before it is wrapped: every wrapper would move the whole of it.
+        let guarded = AssertUnwindSafe(Box::pin(future)).catch_unwind().map(move |outcome| match outcome {
             Ok(output) => Some(output),
             Err(_) => {
                 PANICS.increment();
@@ -50,38 +53,38 @@ impl Tasks {
     }
 
     /// Completes when nothing new may be taken on.
-    pub fn stopping(&self) -> WaitForCancellationFutureOwned {
-        self.stopping.clone().cancelled_owned()
+    pub fn stopping(&self) -> Coming {
+        Coming::of(&self.stopping)
     }
 
     pub fn is_stopping(&self) -> bool {
-        self.stopping.is_cancelled()
+        self.stopping.has_come()
     }
 
     /// Completes when the drain's deadline has passed: say the last words and end.
-    pub fn ending(&self) -> WaitForCancellationFutureOwned {
-        self.ending.clone().cancelled_owned()
+    pub fn ending(&self) -> Coming {
+        Coming::of(&self.ending)
     }
 
     pub fn is_ending(&self) -> bool {
-        self.ending.is_cancelled()
+        self.ending.has_come()
     }
 
     /// A token that [`Tasks::stop`] cancels, and that may be cancelled alone.
     pub fn child_token(&self) -> CancellationToken {
-        self.stopping.child_token()
+        self.stopping.token.child_token()
     }
 
     /// Tells every task to take on nothing new and to finish. Tasks started later count all the same.
     pub fn stop(&self) {
-        self.stopping.cancel();
+        self.stopping.come();
         self.tracker.close();
     }
 
     /// Tells every task to end now. Implies [`Tasks::stop`].
     pub fn end(&self) {
         self.stop();
-        self.ending.cancel();
+        self.ending.come();
     }
 
     /// Completes when [`Tasks::stop`] was called and no task is left.
@@ -92,6 +95,55 @@ impl Tasks {
     /// How many tasks run.
     pub fn running(&self) -> usize {
         self.tracker.len()
+    }
+}
+
+/// A moment of stopping. Every exchange asks for it whenever it is woken, so the answer takes no lock.
+#[derive(Debug, Default)]
+struct Moment {
+    has_come: AtomicBool,
+    token: CancellationToken,
+}
+
+impl Moment {
+    fn come(&self) {
+        self.has_come.store(true, Ordering::Release);
+        self.token.cancel();
+    }
+
+    fn has_come(&self) -> bool {
+        self.has_come.load(Ordering::Acquire)
+    }
+}
+
+/// Waits for a moment; may be asked again after it has come.
+#[derive(Debug)]
+pub struct Coming {
+    moment: Arc<Moment>,
+    wait: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Whom the token wakes as it is.
+    waked: Option<Waker>,
+}
+
+impl Coming {
+    fn of(moment: &Arc<Moment>) -> Self {
+        let wait = Box::pin(moment.token.clone().cancelled_owned());
+        Self { moment: Arc::clone(moment), wait, waked: None }
+    }
+}
+
+impl Future for Coming {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.moment.has_come() {
+            return Poll::Ready(());
+        }
+        if self.waked.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            return Poll::Pending;
+        }
+        self.waked = Some(cx.waker().clone());
+        self.wait.as_mut().poll(cx)
     }
 }
 
