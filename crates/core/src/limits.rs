@@ -175,7 +175,7 @@ pub const ROLE_IDLE: Duration = Duration::from_secs(60);
 pub const ROLE_IDLE_MARGIN: Duration = Duration::from_secs(1);
 /// Between looks for idle connections that have ended.
 pub const ROLE_SWEEP: Duration = Duration::from_secs(10);
-/// Chunks of an answer below this are joined with those that have arrived behind them.
+/// Chunks of a body below this are joined with those that have arrived behind them.
 pub const SMALL_CHUNK: usize = 4 * KIB;
 
 // ---- configuration

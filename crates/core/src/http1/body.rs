@@ -92,43 +92,73 @@ impl BodyDecoder {
     /// The next piece, at most `at_most` bytes of data; with 0 only the end is looked for. After the end it is
     /// `End` again, after a fault the same fault.
     pub fn take(&mut self, buffer: &mut BytesMut, at_most: usize) -> Result<BodyPiece, BodyFault> {
+        if !self.pass_framing(buffer)? {
+            return Ok(BodyPiece::NeedMore);
+        }
+        if self.state == State::Trailers {
+            let Some(mut trailers) = take_trailers(buffer)? else { return Ok(BodyPiece::NeedMore) };
+            headers::clean_trailers(&mut trailers);
+            self.state = State::Done;
+            return Ok(BodyPiece::End(trailers));
+        }
+        Ok(match self.take_data(buffer, at_most) {
+            Some(data) => BodyPiece::Data(data),
+            None if self.state == State::Done => BodyPiece::End(Fields::new()),
+            None => BodyPiece::NeedMore,
+        })
+    }
+
+    /// Like [`BodyDecoder::take`], but small chunks that have arrived together are joined, by a copy: what follows on
+    /// pays for each piece. Nothing waits for more.
+    pub fn take_joined(&mut self, buffer: &mut BytesMut, at_most: usize) -> Result<BodyPiece, BodyFault> {
+        let first = match self.take(buffer, at_most)? {
+            BodyPiece::Data(first) if first.len() < limits::SMALL_CHUNK && !buffer.is_empty() => first,
+            piece => return Ok(piece),
+        };
+        let mut joined = BytesMut::from(first);
+        // What came before a fault is good; the fault is found again.
+        while joined.len() < limits::SMALL_CHUNK && matches!(self.pass_framing(buffer), Ok(true)) {
+            let Some(data) = self.take_data(buffer, at_most - joined.len()) else { break };
+            joined.extend_from_slice(&data);
+        }
+        Ok(BodyPiece::Data(joined.freeze()))
+    }
+
+    /// Takes the lines before a chunk and the line end behind it; false: not yet whole.
+    fn pass_framing(&mut self, buffer: &mut BytesMut) -> Result<bool, BodyFault> {
         loop {
             self.state = match self.state {
-                State::Counted(left) => {
-                    let Some(data) = split(buffer, left, at_most) else { return Ok(BodyPiece::NeedMore) };
-                    let left = left - data.len() as u64;
-                    self.state = if left == 0 { State::Done } else { State::Counted(left) };
-                    return Ok(BodyPiece::Data(data));
-                }
-                State::UntilClose => {
-                    return Ok(split(buffer, u64::MAX, at_most).map_or(BodyPiece::NeedMore, BodyPiece::Data));
-                }
                 State::ChunkSize => match take_chunk_size(buffer)? {
-                    None => return Ok(BodyPiece::NeedMore),
+                    None => return Ok(false),
                     Some(0) => State::Trailers,
                     Some(size) => State::ChunkData(size),
                 },
-                State::ChunkData(left) => {
-                    let Some(data) = split(buffer, left, at_most) else { return Ok(BodyPiece::NeedMore) };
-                    let left = left - data.len() as u64;
-                    self.state = if left == 0 { State::ChunkEnd } else { State::ChunkData(left) };
-                    return Ok(BodyPiece::Data(data));
+                State::ChunkEnd if !take_chunk_end(buffer)? => return Ok(false),
+                State::ChunkEnd => State::ChunkSize,
+                State::Counted(_) | State::UntilClose | State::ChunkData(_) | State::Trailers | State::Done => {
+                    return Ok(true);
                 }
-                State::ChunkEnd => {
-                    if !take_chunk_end(buffer)? {
-                        return Ok(BodyPiece::NeedMore);
-                    }
-                    State::ChunkSize
-                }
-                State::Trailers => {
-                    let Some(mut trailers) = take_trailers(buffer)? else { return Ok(BodyPiece::NeedMore) };
-                    headers::clean_trailers(&mut trailers);
-                    self.state = State::Done;
-                    return Ok(BodyPiece::End(trailers));
-                }
-                State::Done => return Ok(BodyPiece::End(Fields::new())),
             };
         }
+    }
+
+    /// Data, if that comes next and has arrived.
+    fn take_data(&mut self, buffer: &mut BytesMut, at_most: usize) -> Option<Bytes> {
+        let left = match self.state {
+            State::Counted(left) | State::ChunkData(left) => left,
+            State::UntilClose => u64::MAX,
+            State::ChunkSize | State::ChunkEnd | State::Trailers | State::Done => return None,
+        };
+        let data = split(buffer, left, at_most)?;
+        let left = left - data.len() as u64;
+        self.state = match (self.state, left) {
+            (State::Counted(_), 0) => State::Done,
+            (State::Counted(_), left) => State::Counted(left),
+            (State::ChunkData(_), 0) => State::ChunkEnd,
+            (State::ChunkData(_), left) => State::ChunkData(left),
+            (other, _) => other,
+        };
+        Some(data)
     }
 
     /// The end of the body, if the buffer holds nothing before it: lets the end travel with the last data. Takes no

@@ -6,8 +6,6 @@ use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-
 use super::connection::RoleConnection;
 use super::exchange::RolePiece;
 use super::failure::Silence;
@@ -24,8 +22,6 @@ pub(super) enum Answer {
 
 pub(super) struct AnswerBodyReader {
     decoder: BodyDecoder,
-    /// What followed the chunks that were gathered.
-    next: Option<RolePiece>,
     /// How long the connection may be kept after this, if at all.
     keep: Option<Duration>,
 }
@@ -48,7 +44,7 @@ impl Answer {
                 }
                 Ok(Some(head)) => {
                     let (decoder, keep) = (BodyDecoder::for_answer(head.body), keep_for(&head));
-                    *self = Answer::Body(AnswerBodyReader { decoder, next: None, keep });
+                    *self = Answer::Body(AnswerBodyReader { decoder, keep });
                     return Poll::Ready(Ok(head));
                 }
                 Ok(None) => {}
@@ -84,12 +80,9 @@ impl AnswerBodyReader {
         connection: &mut RoleConnection,
         cx: &mut Context<'_>,
     ) -> Poll<Result<RolePiece, Unwhole>> {
-        if let Some(next) = self.next.take() {
-            return Poll::Ready(Ok(next));
-        }
         loop {
-            match self.decoder.take(&mut connection.unread, limits::TUNNEL_CHUNK) {
-                Ok(BodyPiece::Data(first)) => return Poll::Ready(self.gather(first, &mut connection.unread)),
+            match self.decoder.take_joined(&mut connection.unread, limits::TUNNEL_CHUNK) {
+                Ok(BodyPiece::Data(data)) => return Poll::Ready(Ok(RolePiece::Data(data))),
                 Ok(BodyPiece::End(trailers)) => return Poll::Ready(Ok(RolePiece::End(trailers))),
                 Ok(BodyPiece::NeedMore) => {}
                 Err(fault) => return Poll::Ready(Err(Unwhole::Malformed(fault.to_string()))),
@@ -100,24 +93,6 @@ impl AnswerBodyReader {
                 Err(failure) => return Poll::Ready(Err(Unwhole::BrokenOff(words_of(&failure)))),
             }
         }
-    }
-
-    /// A chunk, joined by those behind it if all of them are small and have arrived.
-    fn gather(&mut self, first: Bytes, unread: &mut BytesMut) -> Result<RolePiece, Unwhole> {
-        if first.len() >= limits::SMALL_CHUNK || unread.is_empty() {
-            return Ok(RolePiece::Data(first));
-        }
-        let mut gathered = BytesMut::from(first);
-        while self.next.is_none() && gathered.len() < limits::SMALL_CHUNK {
-            match self.decoder.take(unread, limits::TUNNEL_CHUNK - gathered.len()) {
-                Ok(BodyPiece::Data(data)) => gathered.extend_from_slice(&data),
-                Ok(BodyPiece::End(trailers)) => self.next = Some(RolePiece::End(trailers)),
-                Ok(BodyPiece::NeedMore) => break,
-                // What came before the fault is good; the fault is found again.
-                Err(_) => break,
-            }
-        }
-        Ok(RolePiece::Data(gathered.freeze()))
     }
 
     /// close_notify came: the end of a body that goes until then, too early for any other.
@@ -163,6 +138,8 @@ fn keep_for(head: &AnswerHead) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
+
     use crate::fields::Field;
     use crate::http1::AnswerBody;
 
