@@ -5,7 +5,6 @@
 mod answer;
 mod connect;
 mod connection;
-mod deadline;
 mod error;
 mod exchange;
 mod failure;

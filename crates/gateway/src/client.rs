@@ -38,7 +38,8 @@ struct Known {
 pub struct Client {
     /// Unique in the life of the instance.
     pub number: u64,
-    pub address: SocketAddr,
+    /// For logs, made once.
+    pub address_text: String,
     /// `X-Forwarded-For`, made once.
     pub address_field: Bytes,
     chain: Vec<CertificateDer<'static>>,
@@ -57,7 +58,7 @@ impl Client {
         let thumbprint = chain.first().map(|leaf| Thumbprint::of(leaf).to_string());
         Self {
             number,
-            address,
+            address_text: address.to_string(),
             address_field,
             chain,
             thumbprint,

@@ -26,14 +26,19 @@ pub async fn serve(stream: TlsStream, client: Client, worker: Arc<Worker>, deadl
     if stream.alpn() == Some(HTTP2_ALPN) {
         serve_http2(stream, Arc::new(client), worker, deadline).await;
     } else {
-        serve_http1(Http1Connection::new(stream), &client, &worker, deadline).await;
+        serve_http1(Http1Connection::new(stream, deadline), &client, &worker).await;
     }
 }
 
-async fn serve_http1(mut connection: Http1Connection, client: &Client, worker: &Worker, deadline: Instant) {
-    let mut first_deadline = Some(deadline);
+async fn serve_http1(mut connection: Http1Connection, client: &Client, worker: &Worker) {
+    let mut ending = worker.instance.clients.ending();
     loop {
-        let head = match next_head(&mut connection, worker, first_deadline.take()).await {
+        let head = tokio::select! {
+            head = connection.next_head() => head,
+            // A draining gateway goes on reading open connections until its deadline.
+            () = &mut ending => Err(HeadEnd::Closed),
+        };
+        let head = match head {
             Ok(head) => head,
             Err(HeadEnd::Closed) => return,
             Err(HeadEnd::Refused(refusal)) => {
@@ -43,37 +48,13 @@ async fn serve_http1(mut connection: Http1Connection, client: &Client, worker: &
         };
         let keep_alive = head.keep_alive && !worker.instance.clients.is_stopping();
         let mut exchange = Http1Exchange::new(&mut connection, head.body, keep_alive, head.expects_continue);
-        request_path::serve(worker, client, client_request(head), &mut exchange).await;
+        request_path::serve(worker, client, client_request(head), &mut exchange, &mut ending).await;
         if exchange.is_cut() {
             return;
         }
         if !exchange.may_continue() {
             return connection.close().await;
         }
-    }
-}
-
-/// The next head. Silence is bounded by the connection's idle limit, a begun head by a deadline of its own.
-async fn next_head(
-    connection: &mut Http1Connection,
-    worker: &Worker,
-    first_deadline: Option<Instant>,
-) -> Result<RequestHead, HeadEnd> {
-    let begun = async {
-        let deadline = match first_deadline {
-            Some(deadline) => deadline,
-            None => {
-                connection.await_request().await?;
-                Instant::now() + limits::HEAD_TIMEOUT
-            }
-        };
-        let head = timeout_at(deadline, connection.read_head()).await;
-        head.unwrap_or_else(|_| Err(connection.head_overdue()))
-    };
-    tokio::select! {
-        head = begun => head,
-        // A draining gateway goes on reading open connections until its deadline.
-        () = worker.instance.clients.ending() => Err(HeadEnd::Closed),
     }
 }
 
@@ -93,19 +74,22 @@ async fn serve_http2(stream: TlsStream, client: Arc<Client>, worker: Arc<Worker>
             None => pending().await,
         }
     });
+    let (mut stopping, mut ending) = (tasks.stopping(), tasks.ending());
     let mut is_stopping = false;
+    let mut first_by = Some(deadline);
     loop {
         let accepted = tokio::select! {
             biased;
-            () = worker.instance.clients.stopping(), if !is_stopping => {
+            () = &mut stopping, if !is_stopping => {
                 is_stopping = true;
                 connection.graceful_shutdown();
                 continue;
             }
-            () = worker.instance.clients.ending() => return last_words(connection).await,
+            () = &mut ending => return last_words(connection).await,
             () = &mut dead => return,
-            accepted = next_stream(&mut connection) => accepted,
+            accepted = next_stream(&mut connection, first_by) => accepted,
         };
+        first_by = None;
         let Some((request, respond)) = accepted else { return };
         tasks
             .spawn("http/2 exchange", serve_stream(request, respond, Arc::clone(&client), Arc::clone(&worker)))
@@ -113,10 +97,12 @@ async fn serve_http2(stream: TlsStream, client: Arc<Client>, worker: Arc<Worker>
     }
 }
 
-/// The next exchange; `None` when the connection has ended or has been idle for too long.
-async fn next_stream(connection: &mut Connection<TlsStream, Bytes>) -> Option<Stream> {
+/// The next exchange; `None` when the connection has ended or has been idle for too long. The first one has the time
+/// that TLS left.
+async fn next_stream(connection: &mut Connection<TlsStream, Bytes>, first_by: Option<Instant>) -> Option<Stream> {
     loop {
-        match timeout(limits::CLIENT_IDLE, connection.accept()).await {
+        let deadline = first_by.unwrap_or_else(|| Instant::now() + limits::CLIENT_IDLE);
+        match timeout_at(deadline, connection.accept()).await {
             Ok(Some(Ok(stream))) => return Some(stream),
             Ok(Some(Err(error))) => {
                 tracing::debug!(%error, "an HTTP/2 connection ended");
@@ -159,7 +145,10 @@ async fn serve_stream(
     let awaits_continue = judged.as_ref().is_ok_and(|request| request.expects_continue);
     let mut exchange = Http2Exchange::new(request.into_body(), respond, awaits_continue);
     match judged {
-        Ok(request) => request_path::serve(&worker, &client, request, &mut exchange).await,
+        Ok(request) => {
+            let mut ending = worker.instance.clients.ending();
+            request_path::serve(&worker, &client, request, &mut exchange, &mut ending).await;
+        }
         Err(refusal) => request_path::refuse(&worker, &client, refusal, &mut exchange).await,
     }
 }

@@ -4,6 +4,7 @@
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use cmg_core::deadline::Deadline;
 use cmg_core::fields::Fields;
 use cmg_core::http1::BodyLength;
 use cmg_core::refusal::Refusal;
@@ -75,7 +76,8 @@ pub trait Edge: Send {
     /// would follow ends with this exchange.
     fn give_up_body(&mut self);
 
-    /// Ready when the client has gone away. Called only after the body has come whole.
+    /// Ready when the client has gone away, as far as that can be seen: what it sent before, and nobody has read, hides
+    /// the end of an HTTP/1.1 connection. Not to be asked while `poll_body` waits for the client.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
     /// Tells a client that waits for it to send its body.
@@ -98,6 +100,9 @@ pub trait Edge: Send {
 
     /// Pushes out what was sent.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientGone>>;
+
+    /// The one timer of an exchange.
+    fn deadline(&mut self) -> &mut Deadline;
 
     /// Breaks the answer visibly, so that it cannot be taken for complete (G-21).
     fn cut(&mut self);

@@ -96,7 +96,7 @@ impl<'a> ExchangeRecord<'a> {
         self.count(outcome, code, total, passed);
         logs::exchange(level(ended), |line| {
             line.display("request_id", self.request_id)
-                .display("client_address", self.client.address)
+                .text("client_address", &self.client.address_text)
                 .text_if("client", self.client.thumbprint());
             if let Some(route) = &self.route {
                 line.text("site", &route.site.code)

@@ -3,7 +3,8 @@
 
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use cmg_core::deadline::Deadline;
 use cmg_core::fields::{Field, Fields};
 use cmg_core::http1::{BodyLength, valid_field, valid_host, valid_method};
 use cmg_core::limits;
@@ -121,12 +122,40 @@ pub struct Http2Exchange {
     held: Bytes,
     body_ended: bool,
     answer_ended: bool,
+    /// Of an answer of a known length, what is still to come.
+    owed: Option<u64>,
+    deadline: Deadline,
 }
 
 impl Http2Exchange {
     pub fn new(body: RecvStream, respond: SendResponse<Bytes>, awaits_continue: bool) -> Self {
-        let held = Bytes::new();
-        Self { body, respond, stream: None, awaits_continue, held, body_ended: false, answer_ended: false }
+        Self {
+            body,
+            respond,
+            stream: None,
+            awaits_continue,
+            held: Bytes::new(),
+            body_ended: false,
+            answer_ended: false,
+            owed: None,
+            deadline: Deadline::after(limits::HEAD_TIMEOUT),
+        }
+    }
+
+    /// A small frame's data, joined with what has arrived behind it: the tunnel pays for each piece.
+    fn joined(&mut self, first: Bytes, cx: &mut Context<'_>) -> Bytes {
+        if first.len() >= limits::SMALL_CHUNK || self.body.is_end_stream() {
+            return first;
+        }
+        let mut joined = BytesMut::from(first);
+        // The end and any fault are found again.
+        while joined.len() < limits::SMALL_CHUNK
+            && let Poll::Ready(Some(Ok(data))) = self.body.poll_data(cx)
+            && self.body.flow_control().release_capacity(data.len()).is_ok()
+        {
+            joined.extend_from_slice(&data);
+        }
+        joined.freeze()
     }
 
     fn held_chunk(&mut self) -> BodyPart {
@@ -145,7 +174,7 @@ impl Edge for Http2Exchange {
             let data = data.map_err(|_| BodyError::ClientGone)?;
             self.body.flow_control().release_capacity(data.len()).map_err(|_| BodyError::ClientGone)?;
             if !data.is_empty() {
-                self.held = data;
+                self.held = self.joined(data, cx);
                 return Poll::Ready(Ok(self.held_chunk()));
             }
         }
@@ -205,6 +234,7 @@ impl Edge for Http2Exchange {
         let ends = matches!(answer.body, ClientAnswerBody::Nothing { .. } | ClientAnswerBody::Known(0));
         self.stream = Some(self.respond.send_response(response, ends).map_err(|_| ClientGone)?);
         self.answer_ended = ends;
+        self.owed = length.filter(|_| !ends);
         Ok(())
     }
 
@@ -223,7 +253,12 @@ impl Edge for Http2Exchange {
 
     fn send_data(&mut self, data: Bytes) -> Result<(), ClientGone> {
         let stream = self.stream.as_mut().filter(|_| !self.answer_ended).ok_or(ClientGone)?;
-        stream.send_data(data, false).map_err(|_| ClientGone)
+        if let Some(owed) = &mut self.owed {
+            *owed = owed.saturating_sub(data.len() as u64);
+            // The end travels with the last data.
+            self.answer_ended = *owed == 0;
+        }
+        stream.send_data(data, self.answer_ended).map_err(|_| ClientGone)
     }
 
     fn send_end(&mut self, trailers: Fields) -> Result<(), ClientGone> {
@@ -242,7 +277,15 @@ impl Edge for Http2Exchange {
         Poll::Ready(Ok(()))
     }
 
+    fn deadline(&mut self) -> &mut Deadline {
+        &mut self.deadline
+    }
+
     fn cut(&mut self) {
+        if self.owed == Some(0) {
+            // All of it is on its way, and the client can tell.
+            return;
+        }
         self.answer_ended = true;
         match &mut self.stream {
             Some(stream) => stream.send_reset(Reason::INTERNAL_ERROR),

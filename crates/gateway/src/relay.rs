@@ -1,8 +1,7 @@
 //! Moves one exchange between a client and a tunnel: `Lease` + body -> answer. Both directions are polled by
 //! the client's own task; neither waits for the other, nothing is held beyond a chunk in each direction.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
@@ -16,7 +15,6 @@ use cmg_core::tunnel::TunnelBroken;
 use cmg_core::tunnel::calling::Calling;
 use cmg_core::tunnel::frame::Event;
 use cmg_core::tunnel::message::{AnswerHead, RequestHead};
-use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::edge::{BodyError, BodyPart, ClientAnswer, ClientAnswerBody, Edge};
 use crate::registry::Lease;
@@ -77,7 +75,10 @@ pub struct Relay<'a, E> {
     owed: Option<u64>,
     /// The names in the answer's Trailer, if the client asked for trailers.
     announced: Option<Fields>,
-    timer: Timer,
+    /// How long nothing may move, as it is now.
+    patience: Duration,
+    /// The tunnel takes no more of the upload for now.
+    is_blocked: bool,
 }
 
 impl<'a, E: Edge> Relay<'a, E> {
@@ -93,15 +94,18 @@ impl<'a, E: Edge> Relay<'a, E> {
         count_request(passed, data.len(), bounds.request_body)?;
         let upload = if end.is_some() { Upload::Done } else { Upload::Running };
         let calling = lease.tunnel().caller.start(head, data, end).map_err(|broken| tunnel_lost(&broken))?;
-        let timer = Timer::new(bounds.answer);
-        Ok(Self { edge, calling, lease, bounds, upload, passed, owed: None, announced: None, timer })
+        let patience = bounds.answer;
+        edge.deadline().set(patience);
+        let (owed, announced, is_blocked) = (None, None, false);
+        Ok(Self { edge, calling, lease, bounds, upload, passed, owed, announced, patience, is_blocked })
     }
 
     /// Waits for the role's head; the upload goes on meanwhile.
     pub async fn answer_head(&mut self) -> Result<AnswerHead, Stop> {
         let head = poll_fn(|cx| self.poll_head(cx)).await?;
         self.lease.head_arrived();
-        self.timer.limit(self.bounds.idle);
+        self.patience = self.bounds.idle;
+        self.moved();
         Ok(head)
     }
 
@@ -121,10 +125,10 @@ impl<'a, E: Edge> Relay<'a, E> {
                 Poll::Pending => break,
             }
         }
-        if self.upload == Upload::Done && self.edge.poll_gone(cx).is_ready() {
+        if self.poll_gone(cx).is_ready() {
             return Poll::Ready(Err(Stop::ClientGone));
         }
-        self.timer.poll_passed(cx).map(|()| Err(self.head_overdue().into()))
+        self.edge.deadline().poll_passed(cx).map(|()| Err(self.head_overdue().into()))
     }
 
     fn head_overdue(&self) -> Refusal {
@@ -173,7 +177,7 @@ impl<'a, E: Edge> Relay<'a, E> {
                     if let Poll::Ready(Err(_)) = self.edge.poll_flush(cx) {
                         return Poll::Ready(Err(Stop::ClientGone));
                     }
-                    if self.upload == Upload::Done && self.edge.poll_gone(cx).is_ready() {
+                    if self.poll_gone(cx).is_ready() {
                         return Poll::Ready(Err(Stop::ClientGone));
                     }
                     return self.poll_idle(cx);
@@ -185,7 +189,7 @@ impl<'a, E: Edge> Relay<'a, E> {
     fn send_data(&mut self, data: Bytes) -> Result<(), Stop> {
         let length = data.len() as u64;
         self.passed.answer_bytes.fetch_add(length, Relaxed);
-        self.timer.progress();
+        self.moved();
         if let Some(owed) = &mut self.owed {
             *owed = owed.checked_sub(length).ok_or_else(|| wrong_length("longer"))?;
         }
@@ -210,7 +214,20 @@ impl<'a, E: Edge> Relay<'a, E> {
 
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
         let overdue = || cut(Refusal::new(RefusalKind::TunnelTimeout, "no byte of a body moved in time").into());
-        self.timer.poll_passed(cx).map(|()| Err(overdue()))
+        self.edge.deadline().poll_passed(cx).map(|()| Err(overdue()))
+    }
+
+    /// A client whose body is still being read shows there that it has gone.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.upload {
+            Upload::Running if !self.is_blocked => Poll::Pending,
+            Upload::Running | Upload::Done | Upload::Abandoned => self.edge.poll_gone(cx),
+        }
+    }
+
+    /// A byte of a body moved: the wait begins anew.
+    fn moved(&mut self) {
+        self.edge.deadline().set(self.patience);
     }
 
     fn poll_rest_of_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
@@ -225,7 +242,9 @@ impl<'a, E: Edge> Relay<'a, E> {
     /// Moves what there is of the body. Only the client's faults are errors here.
     fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<(), Stop> {
         while self.upload == Upload::Running {
-            match self.calling.poll_room(cx) {
+            let room = self.calling.poll_room(cx);
+            self.is_blocked = room.is_pending();
+            match room {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => {
                     self.upload = Upload::Abandoned;
@@ -234,7 +253,7 @@ impl<'a, E: Edge> Relay<'a, E> {
                 Poll::Pending => break,
             }
             let Poll::Ready(part) = self.edge.poll_body(cx) else { break };
-            self.timer.progress();
+            self.moved();
             let sent = match part.map_err(body_stop)? {
                 BodyPart::Data(data) => {
                     count_request(self.passed, data.len(), self.bounds.request_body)?;
@@ -310,42 +329,4 @@ fn broken_off(broken: TunnelBroken) -> Refusal {
 
 fn tunnel_lost(broken: &TunnelBroken) -> Refusal {
     Refusal::new(RefusalKind::TunnelLost, broken.to_string())
-}
-
-/// One timer for an exchange. Progress only notes the time; the timer itself is moved when it fires.
-struct Timer {
-    sleep: Pin<Box<Sleep>>,
-    last_progress: Instant,
-    limit: Duration,
-}
-
-impl Timer {
-    fn new(limit: Duration) -> Self {
-        let now = Instant::now();
-        Self { sleep: Box::pin(sleep_until(now + limit)), last_progress: now, limit }
-    }
-
-    fn limit(&mut self, limit: Duration) {
-        self.limit = limit;
-        self.progress();
-        if self.last_progress + limit < self.sleep.deadline() {
-            self.sleep.as_mut().reset(self.last_progress + limit);
-        }
-    }
-
-    fn progress(&mut self) {
-        self.last_progress = Instant::now();
-    }
-
-    /// Ready when nothing has moved for the limit.
-    fn poll_passed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.sleep.as_mut().poll(cx).is_ready() {
-            let due = self.last_progress + self.limit;
-            if due <= Instant::now() {
-                return Poll::Ready(());
-            }
-            self.sleep.as_mut().reset(due);
-        }
-        Poll::Pending
-    }
 }

@@ -12,6 +12,7 @@ use cmg_core::limits;
 use cmg_core::refusal::{Refusal, RefusalKind};
 use cmg_core::request_id::RequestId;
 use cmg_core::request_target::RequestTarget;
+use cmg_core::shutdown::Coming;
 use cmg_core::tunnel::message::{AnswerHead, RequestHead};
 use futures_util::FutureExt;
 use tokio::time::timeout;
@@ -27,8 +28,14 @@ use crate::relay::{Passed, Relay, Stop, cut};
 use crate::selection::Selection;
 use crate::service_metadata;
 
-/// Serves one request to its end, whatever that is, and logs it once.
-pub async fn serve<E: Edge>(worker: &Worker, client: &Client, request: ClientRequest, edge: &mut E) {
+/// Serves one request to its end, whatever that is, and logs it once. `ending` is the drain's deadline.
+pub async fn serve<E: Edge>(
+    worker: &Worker,
+    client: &Client,
+    request: ClientRequest,
+    edge: &mut E,
+    ending: &mut Coming,
+) {
     let mut record = ExchangeRecord::start(worker, client, &request);
     let passed = Passed::default();
     let wants_body = request.method != "HEAD";
@@ -36,7 +43,7 @@ pub async fn serve<E: Edge>(worker: &Worker, client: &Client, request: ClientReq
     let forwarded = AssertUnwindSafe(forward(worker, client, request, edge, &mut record, &passed)).catch_unwind();
     let ended = tokio::select! {
         forwarded = forwarded => forwarded.unwrap_or_else(|_| Err(internal_error())),
-        () = worker.instance.clients.ending() => Err(ended_by_drain()),
+        () = ending => Err(ended_by_drain()),
     };
     let ended = ended.map_err(|stop| if edge.has_answered() { cut(stop) } else { stop });
     if let Err(Stop::Refused(refusal)) = &ended {

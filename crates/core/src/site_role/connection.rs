@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 
-use super::deadline::Deadline;
+use crate::deadline::Deadline;
 use crate::limits;
 use crate::metrics::Held;
 use crate::tls::TlsStream;

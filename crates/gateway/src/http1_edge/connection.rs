@@ -7,15 +7,18 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
+use cmg_core::deadline::Deadline;
 use cmg_core::http1::{RequestHead, take_request_head};
 use cmg_core::limits;
 use cmg_core::refusal::{Refusal, RefusalKind};
 use cmg_core::tls::TlsStream;
 use tokio::io::AsyncWrite;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::edge::ClientGone;
 use crate::refusal_answer;
+
+const LINE_END: &[u8] = b"\r\n";
 
 /// Why there is no head.
 #[derive(Debug)]
@@ -36,49 +39,79 @@ pub struct Http1Connection {
     pub(super) data: Bytes,
     /// To be written after `data`.
     pub(super) after: BytesMut,
+    /// Of whatever goes on: silence, a head, an exchange.
+    pub(super) deadline: Deadline,
+    /// Nothing has been asked on it yet.
+    is_fresh: bool,
 }
 
 impl Http1Connection {
-    pub fn new(stream: TlsStream) -> Self {
-        Self { stream, received: BytesMut::new(), before: BytesMut::new(), data: Bytes::new(), after: BytesMut::new() }
+    /// The first head has to come by `first_head_by`.
+    pub fn new(stream: TlsStream, first_head_by: Instant) -> Self {
+        let deadline = Deadline::at(first_head_by);
+        let (received, before, after) = (BytesMut::new(), BytesMut::new(), BytesMut::new());
+        Self { stream, received, before, data: Bytes::new(), after, deadline, is_fresh: true }
+    }
+
+    /// The next head. Silence is bounded by the connection's idle limit, a begun head by a deadline of its own.
+    pub async fn next_head(&mut self) -> Result<RequestHead, HeadEnd> {
+        if !std::mem::take(&mut self.is_fresh) {
+            self.await_request().await?;
+            self.deadline.set(limits::HEAD_TIMEOUT);
+        }
+        self.read_head().await
     }
 
     /// Waits for the first byte of the next request. The connection holds no buffer meanwhile.
-    pub async fn await_request(&mut self) -> Result<(), HeadEnd> {
+    async fn await_request(&mut self) -> Result<(), HeadEnd> {
+        if self.received.starts_with(LINE_END) {
+            // Old clients send it behind a body: nothing has begun with it.
+            self.received.advance(LINE_END.len());
+        }
         if !self.received.is_empty() {
             return Ok(());
         }
         self.received = BytesMut::new();
         self.before = BytesMut::new();
         self.after = BytesMut::new();
-        let ready = poll_fn(|cx| self.stream.poll_plaintext_ready(cx));
-        match timeout(limits::CLIENT_IDLE, ready).await {
-            Ok(Ok(1..)) => Ok(()),
-            Ok(Ok(0) | Err(_)) | Err(_) => Err(HeadEnd::Closed),
-        }
+        self.deadline.set(limits::CLIENT_IDLE);
+        let is_ready = poll_fn(|cx| match self.stream.poll_plaintext_ready(cx) {
+            Poll::Ready(ready) => Poll::Ready(matches!(ready, Ok(1..))),
+            Poll::Pending => self.deadline.poll_passed(cx).map(|()| false),
+        });
+        if is_ready.await { Ok(()) } else { Err(HeadEnd::Closed) }
     }
 
-    /// Reads a head. The caller bounds the time.
-    pub async fn read_head(&mut self) -> Result<RequestHead, HeadEnd> {
+    async fn read_head(&mut self) -> Result<RequestHead, HeadEnd> {
         loop {
             match take_request_head(&mut self.received) {
                 Ok(Some(head)) => return Ok(head),
                 Ok(None) => {}
                 Err(fault) => return Err(HeadEnd::Refused(refusal_answer::of_head_fault(&fault))),
             }
-            match poll_fn(|cx| self.poll_receive(cx)).await {
-                Ok(1..) => {}
-                Ok(0) | Err(_) => return Err(HeadEnd::Closed),
+            let received = poll_fn(|cx| match self.poll_receive(cx) {
+                Poll::Ready(received) => Poll::Ready(Some(received)),
+                Poll::Pending => self.deadline.poll_passed(cx).map(|()| None),
+            });
+            match received.await {
+                Some(Ok(1..)) => {}
+                Some(Ok(0) | Err(_)) => return Err(HeadEnd::Closed),
+                None => return Err(self.head_overdue()),
             }
         }
     }
 
     /// The refusal of a head that did not come in time, if it had begun to come.
-    pub fn head_overdue(&self) -> HeadEnd {
+    fn head_overdue(&self) -> HeadEnd {
         if self.received.is_empty() {
             return HeadEnd::Closed;
         }
         HeadEnd::Refused(Refusal::new(RefusalKind::RequestTimeout, "the head of the request stopped coming"))
+    }
+
+    /// Nothing of a next request has come; a line end behind a body is none.
+    pub(super) fn is_silent(&self) -> bool {
+        LINE_END.starts_with(&self.received)
     }
 
     /// Reads what there is into `received`; 0 is the clean end.

@@ -3,6 +3,7 @@
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
+use cmg_core::deadline::Deadline;
 use cmg_core::fields::{Field, Fields};
 use cmg_core::http1::{
     AnswerFraming, BodyDecoder, BodyLength, BodyPiece, write_answer_head, write_chunk_prefix, write_chunk_suffix,
@@ -52,7 +53,7 @@ impl<'a> Http1Exchange<'a> {
     }
 
     fn take_piece(&mut self) -> Result<Option<BodyPart>, BodyError> {
-        let piece = self.decoder.take(&mut self.connection.received, limits::TUNNEL_CHUNK);
+        let piece = self.decoder.take_joined(&mut self.connection.received, limits::TUNNEL_CHUNK);
         match piece.map_err(|fault| BodyError::Refused(refusal_answer::of_body_fault(&fault)))? {
             BodyPiece::Data(data) => Ok(Some(BodyPart::Data(data))),
             BodyPiece::End(trailers) => {
@@ -98,7 +99,7 @@ impl Edge for Http1Exchange<'_> {
 
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // A next request that has come already cannot be a goodbye.
-        if !self.connection.received.is_empty() {
+        if !self.connection.is_silent() {
             return Poll::Pending;
         }
         match self.connection.stream.poll_plaintext_ready(cx) {
@@ -172,6 +173,10 @@ impl Edge for Http1Exchange<'_> {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientGone>> {
         self.connection.poll_flush(cx)
+    }
+
+    fn deadline(&mut self) -> &mut Deadline {
+        &mut self.connection.deadline
     }
 
     fn cut(&mut self) {

@@ -2,8 +2,10 @@
 
 use std::process::Command;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use cmg_core::configuration::{Document, Overrides};
+use cmg_core::deadline::Deadline;
 use cmg_core::logs::Logs;
 use cmg_core::refusal::Side;
 use cmg_core::shutdown::{PANICS, Tasks};
@@ -36,6 +38,7 @@ struct TestEdge {
     body: Vec<u8>,
     has_ended: bool,
     is_cut: bool,
+    deadline: Option<Deadline>,
 }
 
 impl Edge for TestEdge {
@@ -88,6 +91,10 @@ impl Edge for TestEdge {
         Poll::Ready(Ok(()))
     }
 
+    fn deadline(&mut self) -> &mut Deadline {
+        self.deadline.get_or_insert_with(|| Deadline::after(Duration::from_secs(60)))
+    }
+
     fn cut(&mut self) {
         self.is_cut = true;
     }
@@ -137,7 +144,7 @@ impl TestInstance {
             body: BodyLength::Chunked,
             expects_continue: false,
         };
-        serve(&self.worker, &self.client, request, &mut edge).await;
+        serve(&self.worker, &self.client, request, &mut edge, &mut Tasks::new().ending()).await;
         edge
     }
 

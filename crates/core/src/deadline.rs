@@ -1,5 +1,5 @@
-//! A deadline that is moved on every byte and costs a timer only when it comes near: the sleep is reset when
-//! it fires, not when the deadline moves. It lives as long as its connection.
+//! A deadline that is moved on every byte and costs next to nothing: the clock is read when the deadline is asked
+//! for, and the timer is set anew when it fires, not when the deadline moves. It lives as long as its connection.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,26 +8,34 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-pub(super) struct Deadline {
+pub struct Deadline {
     sleep: Pin<Box<Sleep>>,
     at: Instant,
+    /// Moved to this long from now, where now is when the deadline is next asked for.
+    moved: Option<Duration>,
 }
 
 impl Deadline {
-    pub(super) fn after(wait: Duration) -> Self {
-        let at = Instant::now() + wait;
-        Self { sleep: Box::pin(sleep_until(at)), at }
+    pub fn after(wait: Duration) -> Self {
+        Self::at(Instant::now() + wait)
+    }
+
+    pub fn at(at: Instant) -> Self {
+        Self { sleep: Box::pin(sleep_until(at)), at, moved: None }
     }
 
     /// Moves the deadline to this long from now.
-    pub(super) fn set(&mut self, wait: Duration) {
-        self.at = Instant::now() + wait;
-        if self.at < self.sleep.deadline() {
-            self.sleep.as_mut().reset(self.at);
-        }
+    pub fn set(&mut self, wait: Duration) {
+        self.moved = Some(wait);
     }
 
-    pub(super) fn poll_passed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub fn poll_passed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(wait) = self.moved.take() {
+            self.at = Instant::now() + wait;
+            if self.at < self.sleep.deadline() {
+                self.sleep.as_mut().reset(self.at);
+            }
+        }
         loop {
             ready!(self.sleep.as_mut().poll(cx));
             if self.at <= Instant::now() {
