@@ -6,14 +6,14 @@ use std::panic::AssertUnwindSafe;
 
 use bytes::Bytes;
 use cmg_core::fields::{Field, Fields};
-use cmg_core::headers::{self, Forwarded};
+use cmg_core::headers::{self, CertificateFields, Forwarded};
 use cmg_core::http1::{BodyLength, connector_reason};
 use cmg_core::limits;
 use cmg_core::refusal::{Refusal, RefusalKind};
 use cmg_core::request_id::RequestId;
 use cmg_core::request_target::RequestTarget;
 use cmg_core::shutdown::Coming;
-use cmg_core::tunnel::message::{AnswerHead, RequestHead};
+use cmg_core::tunnel::message::{AnswerHead, ClientProof, RequestHead};
 use futures_util::FutureExt;
 use tokio::time::timeout;
 
@@ -139,7 +139,7 @@ fn onward(allowed: &AllowedRequest, request: ClientRequest, client: &Client, req
         request_id,
         address: client.address_field.clone(),
         host: request.host.unwrap_or_default(),
-        certificate: client.certificate_fields(role.client_certificate),
+        certificate: proved_certificate(allowed, client),
     };
     let start_bytes = request.method.len() + target.len();
     let left_out = headers::add_request_fields(&mut fields, &forwarded, start_bytes, role.max_head);
@@ -162,6 +162,12 @@ fn onward(allowed: &AllowedRequest, request: ClientRequest, client: &Client, req
         proof: allowed.proof(),
         client_chain: Vec::new(),
     }
+}
+
+/// What the role is told of the certificate: only one that admission has judged, never one that somebody just owns.
+fn proved_certificate(allowed: &AllowedRequest, client: &Client) -> Option<CertificateFields> {
+    let form = allowed.route().role.client_certificate;
+    if allowed.proof() == ClientProof::Certificate { client.certificate_fields(form) } else { None }
 }
 
 /// The role's answer as the client gets it.

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use cmg_client::{Request, RequestBody};
+use cmg_e2e::pki::{Authority, Leaf};
 use cmg_e2e::raw_client::RawConnection;
 use cmg_e2e::stack::{CUSTOM, DISTRIBUTION_POINT, MANAGEMENT_POINT, SERVICE_NAME, SOFTWARE_UPDATE_POINT};
 use cmg_e2e::{Stack, mp};
@@ -237,6 +238,19 @@ async fn forged_fields_are_removed_and_ours_are_set() -> Result<()> {
         // Built-in kinds are not handed the certificate, custom ones are handed the leaf.
         assert_eq!(fields_at_role(&seen, "client-cert").len(), usize::from(target.starts_with("/open/")));
     }
+    stack.finish().await
+}
+
+/// An anonymous endpoint asks for no proof: what somebody merely owns must not look like proof to the role (G-14).
+#[tokio::test]
+async fn a_certificate_that_nobody_has_judged_is_not_handed_on() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    let strange = Authority::root(&stack.pki.folder, "other-client-ca")?.issue(Leaf::client("other-client"))?;
+    let mut connection = RawConnection::open(&stack.client_of(0, Some(&strange))?).await?;
+    let seen = echoed(&connection.exchange(request("GET", "/files/x", &[])).await?)?;
+    assert_eq!(fields_at_role(&seen, "client-cert"), [""; 0]);
+    assert_eq!(fields_at_role(&seen, "x-cmg-client"), ["method=none"]);
+    drop(connection);
     stack.finish().await
 }
 
