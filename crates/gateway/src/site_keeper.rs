@@ -202,8 +202,8 @@ impl Keeping {
     ) -> Result<SiteInForce, Vec<String>> {
         let publication = publication::decode(bytes)?;
         let permissions = self.permissions.iter().find(|permissions| permissions.site.as_str() == site);
-        let permissions =
-            permissions.ok_or_else(|| vec![format!("site {site} is not in this gateway's configuration")])?;
+        let permissions = permissions
+            .ok_or_else(|| vec![format!("site {site} is not in this gateway's configuration; add it to [[sites]]")])?;
         let mut problems = permissions.judge(&publication);
         problems.append(overlaps(&publication, others.iter().map(|other| &other.publication)));
         let trust = trust_of(&publication, &mut problems);

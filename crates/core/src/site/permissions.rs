@@ -128,30 +128,38 @@ impl SitePermissions {
         let mut reasons = Reasons::default();
         let site = &publication.site;
         if *site != self.site {
-            reasons.add(|| format!("a connection point of site {} published for site {site}", self.site));
+            reasons.add(|| {
+                let own = &self.site;
+                let advice = "correct site.code, or its tunnel certificate";
+                format!("a connection point of site {own} published for site {site}; {advice}")
+            });
         }
         for role in &publication.roles {
             if !self.roles.iter().any(|range| (range.first..=range.last).contains(&role.id)) {
-                reasons.add(|| format!("role id {} is not among those that the gateway allows site {site}", role.id));
+                reasons.add(|| not_allowed(format_args!("role id {}", role.id), site, "roles"));
             }
         }
         for claim in publication.claims() {
             let endpoint = claim.endpoint;
             let allowed = |prefix: &str| self.prefixes.iter().any(|allowed| inside(prefix, allowed.as_str()));
             if let Some(prefix) = prefix(&claim).filter(|prefix| !allowed(prefix)) {
-                reasons.add(|| format!("the path {prefix} is not among those that the gateway allows site {site}"));
+                reasons.add(|| not_allowed(format_args!("the path {prefix}"), site, "prefixes"));
             }
             if endpoint.authentication == Authentication::Anonymous && !self.anonymous {
                 reasons.add(|| {
                     let (name, role) = (&endpoint.name, claim.role);
-                    format!(
-                        "endpoint {name} of role {role} is anonymous, but the gateway has unauthenticated = \"abort\""
-                    )
+                    let but = "but the gateway has unauthenticated = \"abort\"; switch one of them off";
+                    format!("endpoint {name} of role {role} is anonymous, {but}")
                 });
             }
         }
         reasons
     }
+}
+
+fn not_allowed(what: std::fmt::Arguments<'_>, site: &SiteCode, list: &str) -> String {
+    let advice = format!("add it to sites[].{list} of the gateway's file, or take it out of site.toml");
+    format!("{what} is not among those that the gateway allows site {site}; {advice}")
 }
 
 /// Says where a publication claims what another site has already. A publication of the same site is replaced
@@ -161,14 +169,15 @@ pub fn overlaps<'a>(publication: &Publication, others: impl IntoIterator<Item = 
     for other in others.into_iter().filter(|other| other.site != publication.site) {
         let taken: HashSet<RoleId> = other.roles.iter().map(|role| role.id).collect();
         let ids = publication.roles.iter().map(|role| role.id).filter(|id| taken.contains(id));
-        ids.for_each(|id| reasons.add(|| format!("role id {id} is already published by site {}", other.site)));
+        let (site, advice) = (&other.site, "an id is one role's in the whole hierarchy");
+        ids.for_each(|id| reasons.add(|| format!("role id {id} is already published by site {site}; {advice}")));
         let own = publication.claims().filter_map(|claim| Some((prefix(&claim)?, true)));
         let theirs = other.claims().filter_map(|claim| Some((prefix(&claim)?, false)));
         each_nested(own.chain(theirs), |(one, one_is_own), (two, two_is_own)| {
             let (mine, taken) = if one_is_own { (one, two) } else { (two, one) };
             if one_is_own != two_is_own {
-                let site = &other.site;
-                reasons.add(|| format!("the path {mine} overlaps {taken}, which site {site} publishes already"));
+                let what = format_args!("the path {mine} overlaps {taken}, which site {site} publishes already");
+                reasons.add(|| format!("{what}; change one of them"));
             }
         });
     }

@@ -186,8 +186,8 @@ async fn a_publication_outside_of_its_permissions_is_refused_whole() {
     let roles = [role(2, "management-point", ""), role(10, "management-point", ""), custom(3, "/elsewhere/", "")];
     let verdict = gateway.apply("PS1", 8, &roles).await;
     let reasons = [
-        "role id 10 is not among those that the gateway allows site PS1",
-        "the path /elsewhere/ is not among those that the gateway allows site PS1",
+        "role id 10 is not among those that the gateway allows site PS1; add it to sites[].roles of the gateway's file, or take it out of site.toml",
+        "the path /elsewhere/ is not among those that the gateway allows site PS1; add it to sites[].prefixes of the gateway's file, or take it out of site.toml",
     ];
     assert_eq!((verdict.applied, verdict.problems), (false, reasons.map(str::to_owned).to_vec()));
     assert_eq!(verdict.version_in_force, 7);
@@ -198,7 +198,7 @@ async fn a_publication_outside_of_its_permissions_is_refused_whole() {
         "nothing of it is in force"
     );
     let unknown = gateway.keeper.apply("PS3", 1, gateway.bytes("PS3", &management_point(1))).await;
-    assert_eq!(unknown.problems, ["site PS3 is not in this gateway's configuration"]);
+    assert_eq!(unknown.problems, ["site PS3 is not in this gateway's configuration; add it to [[sites]]"]);
     let foreign = gateway.keeper.apply("PS1", 9, gateway.bytes("PS2", &management_point(1))).await;
     assert!(foreign.problems[0].contains("a connection point of site PS1 published for site PS2"), "{foreign:?}");
 }
@@ -251,8 +251,10 @@ async fn what_another_site_publishes_cannot_be_claimed() {
     let gateway = Gateway::new();
     gateway.apply("PS1", 7, &[role(1, "management-point", ""), custom(2, "/a/b/", "")]).await;
     let verdict = gateway.apply("PS2", 1, &[role(1, "management-point", ""), custom(12, "/a/", "")]).await;
-    let reasons =
-        ["role id 1 is already published by site PS1", "the path /a/ overlaps /a/b/, which site PS1 publishes already"];
+    let reasons = [
+        "role id 1 is already published by site PS1; an id is one role's in the whole hierarchy",
+        "the path /a/ overlaps /a/b/, which site PS1 publishes already; change one of them",
+    ];
     assert_eq!((verdict.applied, verdict.problems), (false, reasons.map(str::to_owned).to_vec()));
     assert_eq!(gateway.version_in_force("PS2"), None);
     assert!(gateway.apply("PS2", 1, &[role(11, "management-point", ""), custom(12, "/a/c/", "")]).await.applied);

@@ -27,13 +27,15 @@ fn only_what_is_allowed_may_be_published() {
     assert_eq!(
         allowed(&roles, &["/bench/slow/"]).judge(&publication).into_result().unwrap_err(),
         [
-            "the path /bench/ is not among those that the gateway allows site PS1",
-            "the path /kept/as/it-is/ is not among those that the gateway allows site PS1"
+            "the path /bench/ is not among those that the gateway allows site PS1; add it to sites[].prefixes of the gateway's file, or take it out of site.toml",
+            "the path /kept/as/it-is/ is not among those that the gateway allows site PS1; add it to sites[].prefixes of the gateway's file, or take it out of site.toml"
         ]
     );
     assert_eq!(
         allowed(&["5-9", "72057594037927941"], &["/"]).judge(&publication).into_result().unwrap_err(),
-        ["role id 72057594037927952 is not among those that the gateway allows site PS1"]
+        [
+            "role id 72057594037927952 is not among those that the gateway allows site PS1; add it to sites[].roles of the gateway's file, or take it out of site.toml"
+        ]
     );
     assert_eq!(
         allowed(&[], &[]).judge(&publication).into_result().unwrap_err().len(),
@@ -45,15 +47,15 @@ fn only_what_is_allowed_may_be_published() {
     assert_eq!(
         strict.judge(&publication).into_result().unwrap_err(),
         [
-            "endpoint SMS_FSP of role 5 is anonymous, but the gateway has unauthenticated = \"abort\"",
-            "endpoint Kept of role 9 is anonymous, but the gateway has unauthenticated = \"abort\""
+            "endpoint SMS_FSP of role 5 is anonymous, but the gateway has unauthenticated = \"abort\"; switch one of them off",
+            "endpoint Kept of role 9 is anonymous, but the gateway has unauthenticated = \"abort\"; switch one of them off"
         ]
     );
     let mut other = allowed(&roles, &["/"]);
     other.site = SiteCode::parse("PS2").unwrap();
     assert_eq!(
         other.judge(&publication).into_result().unwrap_err()[0],
-        "a connection point of site PS2 published for site PS1"
+        "a connection point of site PS2 published for site PS1; correct site.code, or its tunnel certificate"
     );
 }
 
@@ -78,9 +80,16 @@ fn sites_do_not_take_from_each_other() {
     assert_eq!(overlaps(&publication, [&other]).into_result(), Ok(()), "the same site is replaced");
     other.site = SiteCode::parse("PS2").unwrap();
     let taken = overlaps(&publication, [&other]).into_result().unwrap_err();
-    assert!(taken.contains(&"role id 5 is already published by site PS2".to_owned()), "{taken:?}");
     assert!(
-        taken.contains(&"the path /bench/ overlaps /bench/, which site PS2 publishes already".to_owned()),
+        taken.contains(
+            &"role id 5 is already published by site PS2; an id is one role's in the whole hierarchy".to_owned()
+        ),
+        "{taken:?}"
+    );
+    assert!(
+        taken.contains(
+            &"the path /bench/ overlaps /bench/, which site PS2 publishes already; change one of them".to_owned()
+        ),
         "{taken:?}"
     );
     for (role, id) in other.roles.iter_mut().zip(100..) {
