@@ -1,4 +1,4 @@
-//! The conversation with a gateway on one tunnel: hello, site configuration, heartbeat, drain (SPEC T-05, T-13,
+//! The conversation with a gateway on one tunnel: hello, site configuration, heartbeat, drain (T-05, T-13,
 //! T-14, S-04). Its end is the end of the tunnel.
 
 use std::future::pending;

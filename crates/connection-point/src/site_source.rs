@@ -1,4 +1,4 @@
-//! Keeps the site configuration in force in step with its source (SPEC S-02, S-04, S-06): looks every minute and
+//! Keeps the site configuration in force in step with its source (S-02, S-04, S-06): looks every minute and
 //! when told, judges what it finds as a whole, applies it or says everything that is wrong with it. The last good
 //! one is kept on disk and is in force from the start, whether or not the source can be reached.
 

@@ -1,4 +1,4 @@
-//! `unauthenticated = "abort"`: whom no site believes gets no further than the handshake (SPEC G-05).
+//! `unauthenticated = "abort"`: whom no site believes gets no further than the handshake (G-05).
 
 use std::fs;
 

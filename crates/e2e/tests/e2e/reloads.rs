@@ -1,5 +1,5 @@
 //! SIGHUP: certificates and log levels are those of the files, what is open goes on, and what is broken changes
-//! nothing (SPEC G-02, O-04, O-07, C-02).
+//! nothing (G-02, O-04, O-07, C-02).
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What a client sends arrives at the role as it was sent: targets, verbs, bodies, fields (SPEC G-09, G-12, G-14).
+//! What a client sends arrives at the role as it was sent: targets, verbs, bodies, fields (G-09, G-12, G-14).
 
 use anyhow::{Context, Result};
 use cmg_client::{Request, RequestBody};

@@ -1,5 +1,5 @@
-//! Roles that are dead beside those that live (SPEC C-03, T-09), and roles that ask for a certificate too late
-//! (SPEC C-02).
+//! Roles that are dead beside those that live (C-03, T-09), and roles that ask for a certificate too late
+//! (C-02).
 
 use std::path::Path;
 

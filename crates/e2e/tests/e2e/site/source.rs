@@ -1,4 +1,4 @@
-//! The source as a server: who may read it, and how much is read of it (SPEC S-02).
+//! The source as a server: who may read it, and how much is read of it (S-02).
 
 use std::fs;
 

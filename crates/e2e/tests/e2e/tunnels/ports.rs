@@ -1,5 +1,5 @@
 //! Several instances, each with tunnel ports of its own: the preferred one first, the other where that is refused
-//! (SPEC G-03).
+//! (G-03).
 
 use std::fs;
 
