@@ -41,6 +41,10 @@ pub async fn serve(link: Arc<Link>, served: ServedExchange) {
     let (mut record, mut passed) = (ExchangeRecord::start(&link, &head), Passed::default());
     let running = link.begin_exchange(limits::ACTIVE_EXCHANGES + limits::WAITING_EXCHANGES);
     let ended = match running {
+        // The gateway has been told, and does not listen: the tunnel may end under the exchange at any time.
+        _ if link.closed.is_cancelled() => {
+            Err(refused(RefusedReason::Draining, "this connection point is stopping", true))
+        }
         Some(_) => forward(&link, head, &mut body, &mut answer, &mut record, &mut passed).await,
         None => Err(refused(RefusedReason::Full, "this connection has no room", true)),
     };

@@ -99,6 +99,14 @@ impl Link {
     /// Completes when the tunnel takes no new exchanges and none is left.
     pub async fn drained(&self) {
         self.closed.cancelled().await;
+        let (instance, running) = (&self.place.instance, self.exchanges.load(Ordering::Relaxed));
+        tracing::info!(
+            gateway = instance.gateway,
+            instance = instance.name,
+            lane = self.place.id.lane.name(),
+            running,
+            "a tunnel takes no new exchanges"
+        );
         while self.exchanges.load(Ordering::Relaxed) > 0 {
             self.idle.notified().await;
         }

@@ -235,7 +235,7 @@ impl RefusalKind {
                 503,
                 "CMGService_Draining",
                 Gateway,
-                "This instance is stopping.",
+                "The instance, or the connection point whose turn it was, is stopping.",
                 "Try again; another instance will answer. Nothing was executed.",
             ),
             RefusalKind::TunnelLost => entry(

@@ -294,6 +294,28 @@ async fn a_drain_is_told_first_and_ends_with_a_goodbye() {
     assert!(!stage.point.readiness.is_ready());
 }
 
+/// A gateway that does not listen goes on sending: what the tunnel may end under is not begun.
+#[tokio::test]
+async fn what_comes_after_the_drain_was_told_is_not_started() {
+    let stage = Stage::new().await;
+    stage.site(3);
+    let play = async {
+        let mut gateway = stage.connected(&hello()).await;
+        gateway.apply(3).await;
+        stage.point.tasks.stop();
+        assert!(matches!(gateway.said().await, Ok(Said::Drain)));
+        tokio::time::pause();
+        let mut late = gateway.caller.start(request("GET", "/open/x"), Bytes::new(), Some(Fields::new())).unwrap();
+        tokio::time::advance(limits::DRAIN_NOTICE * 2).await;
+        tokio::time::resume();
+        let event = std::future::poll_fn(|cx| late.poll_event(cx)).await.unwrap();
+        let Event::Refused(refused) = event else { panic!("{event:?}") };
+        assert_eq!((refused.reason, refused.not_started), (RefusedReason::Draining, true));
+        assert!(matches!(gateway.said().await, Ok(Said::Goodbye(_))));
+    };
+    tokio::join!(play, keep(stage.place.clone()));
+}
+
 #[tokio::test]
 async fn an_incompatible_gateway_learns_which_side_to_update() {
     let stage = Stage::new().await;

@@ -5,15 +5,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use h2::SendStream;
 use h2::client::{ResponseFuture, SendRequest};
+use h2::{Reason, SendStream};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::frame::{Answers, Event, request_piece};
 use super::grpc::{self, GrpcService};
-use super::message::{AnswerHead, Lane, RequestHead};
+use super::message::{AnswerHead, Lane, Refused, RefusedReason, RequestHead};
 use super::piece::Piece;
 use super::receiving::{Receiving, grpc_status};
 use super::{TunnelBroken, generated, sending, settings};
@@ -96,7 +96,10 @@ impl Calling {
     /// nothing behind on the connection.
     pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event<AnswerHead>, TunnelBroken>> {
         if let Answer::Awaited(response) = &mut self.answer {
-            let (parts, body) = ready!(Pin::new(response).poll(cx))?.into_parts();
+            let (parts, body) = match ready!(Pin::new(response).poll(cx)) {
+                Err(error) if is_not_taken(&error) => return Poll::Ready(Ok(Event::Refused(not_taken()))),
+                answered => answered?.into_parts(),
+            };
             grpc_status(&parts.headers)?;
             self.answer = Answer::Arriving(Receiving::new(body));
         }
@@ -112,4 +115,14 @@ impl Calling {
         ready!(receiving.poll_finished(cx))?;
         Poll::Ready(Ok(Event::End(self.end.take().unwrap_or_default())))
     }
+}
+
+/// The connection point is leaving, and this stream came behind the last one that it takes: nothing was started.
+fn is_not_taken(error: &h2::Error) -> bool {
+    error.is_go_away() && error.is_remote() && error.reason() == Some(Reason::NO_ERROR)
+}
+
+fn not_taken() -> Refused {
+    let detail = "the connection point has left the tunnel".to_owned();
+    Refused { reason: RefusedReason::Draining, detail, not_started: true }
 }

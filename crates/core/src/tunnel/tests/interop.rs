@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant};
@@ -25,7 +26,7 @@ use super::super::frame::Event;
 use super::super::generated as wire;
 use super::super::generated::tunnel_client::TunnelClient;
 use super::super::generated::tunnel_server::{Tunnel, TunnelServer};
-use super::super::message::{AnswerHead, ClientProof, Lane, RequestHead};
+use super::super::message::{AnswerHead, ClientProof, Lane, RefusedReason, RequestHead};
 use super::super::serving::{Part, ServedExchange, serve};
 use crate::fields::{Field, Fields};
 use crate::request_id::RequestId;
@@ -166,6 +167,22 @@ fn wire_head() -> wire::RequestHead {
         proof: wire::ClientProof::Certificate.into(),
         ..Default::default()
     }
+}
+
+/// Raw frames of a connection point that leaves: a stream behind the last one that it takes was not started.
+#[tokio::test]
+async fn what_a_goaway_leaves_out_was_not_started() {
+    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const GOAWAY: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let (here, mut there) = tokio::io::duplex(1 << 16);
+    let (caller, connection) = calling::open(here, Lane::Interactive).await.unwrap();
+    let tasks = Tasks::new();
+    let _driven = tasks.spawn("connection", async move { drop(connection.await) });
+    let mut calling = caller.start(head(), Bytes::new(), Some(Fields::new())).unwrap();
+    there.write_all(&[&SETTINGS[..], &GOAWAY].concat()).await.unwrap();
+    let event = poll_fn(|cx| calling.poll_event(cx)).await.unwrap();
+    let Event::Refused(refused) = event else { panic!("{event:?}") };
+    assert_eq!((refused.reason, refused.not_started), (RefusedReason::Draining, true));
 }
 
 #[tokio::test]

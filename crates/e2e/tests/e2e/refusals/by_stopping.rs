@@ -1,11 +1,14 @@
 //! What happens to good requests when something stops, is gone or is full.
 
+use std::fs;
+
 use anyhow::Result;
 use cmg_client::Request;
 use cmg_core::limits;
 use cmg_core::refusal::RefusalKind;
+use cmg_e2e::admin::PATIENCE;
 use cmg_e2e::raw_client::RawConnection;
-use cmg_e2e::{Stack, mp};
+use cmg_e2e::{Stack, mp, until};
 use tokio::task::JoinSet;
 
 use crate::expect::{ask, echoed, refused, request};
@@ -48,9 +51,9 @@ async fn the_drain_ends_what_does_not_end() -> Result<()> {
     Ok(())
 }
 
-/// A connection that is open goes on being read; what is refused then was surely not executed.
+/// A connection that is open goes on being read, and what comes on it is served.
 #[tokio::test]
-async fn a_draining_gateway_says_so_or_serves() -> Result<()> {
+async fn a_draining_gateway_serves_what_comes_on_open_connections() -> Result<()> {
     let stack = Stack::builder().start().await?;
     let mut busy = RawConnection::open(&stack.client()?).await?;
     busy.write(request("GET", &mp("SMS_MP/_/poll?key=drain"), &[])).await?;
@@ -60,17 +63,50 @@ async fn a_draining_gateway_says_so_or_serves() -> Result<()> {
     stack.gateways[0].signal("TERM")?;
     stack.wait_unready().await?;
     let answer = open.exchange(request("GET", &mp("SMS_MP/y"), &[])).await?;
-    if answer.status == 503 {
-        assert_eq!(answer.reason, RefusalKind::Draining.code());
-        assert!(answer.field("retry-after").is_some());
-    } else {
-        echoed(&answer)?;
-    }
+    echoed(&answer)?;
     assert_eq!(answer.field("connection"), Some("close"));
     open.expect_end().await?;
     stack.release("drain", 1).await?;
     assert_eq!(busy.answer("GET").await?.status, 200);
     Ok(())
+}
+
+/// A signal is on its way to the threads for a moment.
+fn stands_still(pid: u32) -> Result<bool> {
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        if !fs::read_to_string(thread?.path().join("status"))?.contains("State:\tT") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The gateway is held while the connection point says that it leaves, and reads a request before it reads that.
+/// What runs keeps the tunnel open meanwhile.
+#[tokio::test]
+async fn a_connection_point_that_left_starts_nothing() -> Result<()> {
+    let mut stack = Stack::builder().workers(1).start().await?;
+    let mut busy = RawConnection::open(&stack.client()?).await?;
+    busy.write(request("GET", &mp("SMS_MP/_/poll?key=left"), &[])).await?;
+    let mut late = RawConnection::open(&stack.client()?).await?;
+    echoed(&late.exchange(request("GET", &mp("SMS_MP/x"), &[])).await?)?;
+    stack.wait_at_role("poll", "begun", 1).await?;
+    let gateway = &stack.gateways[0];
+    gateway.signal("STOP")?;
+    until(async || stands_still(gateway.pid())).await?;
+    late.write(request("POST", &mp("CCM_System/late"), &["Content-Length: 0"])).await?;
+    let inside = &stack.connection_points[0];
+    inside.signal("TERM")?;
+    inside.wait_for_line(&["a tunnel takes no new exchanges", "\"lane\":\"interactive\""]).await?;
+    gateway.signal("CONT")?;
+    let answer = late.answer("POST").await?;
+    refused(&stack, &answer, RefusalKind::Draining).await?;
+    assert_eq!(stack.seen_at_role("CCM_System/late").await?.len(), 0, "it was started all the same");
+    stack.release("left", 1).await?;
+    assert_eq!(busy.answer("GET").await?.status, 200);
+    drop((busy, late));
+    assert!(stack.connection_points.remove(0).wait(PATIENCE).await?.success());
+    stack.finish().await
 }
 
 /// Every place of the one connection point is taken, on its interactive tunnel and on the one for bulk.
