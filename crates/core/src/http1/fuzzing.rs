@@ -123,14 +123,16 @@ fn check_answer(head: &AnswerHead, method: &[u8]) {
 /// Data of a body and how it ended; `Err(BrokenOff)`: it did not end.
 type Decoded = (Vec<u8>, Result<Fields, BodyFault>, usize);
 
-fn decode(mut decoder: BodyDecoder, data: &[u8], piece: usize, at_most: usize) -> Decoded {
+type Take = fn(&mut BodyDecoder, &mut BytesMut, usize) -> Result<BodyPiece, BodyFault>;
+
+fn decode(mut decoder: BodyDecoder, take: Take, data: &[u8], piece: usize, at_most: usize) -> Decoded {
     let mut body = Vec::new();
     let mut buffer = BytesMut::new();
     let mut pieces = data.chunks(piece);
     loop {
-        match decoder.take(&mut buffer, at_most) {
+        match take(&mut decoder, &mut buffer, at_most) {
             Err(fault) => {
-                assert_eq!(decoder.take(&mut buffer, at_most), Err(fault), "a fault stays");
+                assert_eq!(take(&mut decoder, &mut buffer, at_most), Err(fault), "a fault stays");
                 return (body, Err(fault), 0);
             }
             Ok(BodyPiece::End(trailers)) => {
@@ -158,8 +160,9 @@ pub fn fuzz_body(data: &[u8]) {
         1 => BodyDecoder::for_answer(AnswerBody::UntilClose),
         _ => BodyDecoder::for_request(BodyLength::Chunked),
     };
-    let at_once = decode(decoder(), data, data.len().max(1), usize::MAX);
-    assert_eq!(at_once, decode(decoder(), data, piece, piece), "cut into pieces of {piece}");
+    let at_once = decode(decoder(), BodyDecoder::take, data, data.len().max(1), usize::MAX);
+    assert_eq!(at_once, decode(decoder(), BodyDecoder::take, data, piece, piece), "cut into pieces of {piece}");
+    assert_eq!(at_once, decode(decoder(), BodyDecoder::take_joined, data, data.len().max(1), usize::MAX), "joined");
     let (body, end, _) = at_once;
     assert!(body.len() <= data.len());
     let Ok(trailers) = end else { return };
@@ -172,6 +175,7 @@ pub fn fuzz_body(data: &[u8]) {
     write_last_chunk(&mut out, &trailers);
     let rest = Bytes::from_static(b"GET / HTTP/1.1\r\n");
     out.extend_from_slice(&rest);
-    let again = decode(BodyDecoder::for_request(BodyLength::Chunked), &out, piece, usize::MAX);
+    let again =
+        decode(BodyDecoder::for_request(BodyLength::Chunked), BodyDecoder::take_joined, &out, piece, usize::MAX);
     assert_eq!(again, (body, Ok(trailers), rest.len()));
 }

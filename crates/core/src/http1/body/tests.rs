@@ -90,6 +90,33 @@ fn data_is_not_copied() {
     assert_eq!(data.as_ptr(), place);
 }
 
+#[test]
+fn small_chunks_that_have_arrived_are_joined() {
+    let mut buffer = BytesMut::from("1\r\nx\r\n".repeat(10_000).as_str());
+    buffer.extend_from_slice(b"0\r\nX: y\r\n\r\n");
+    let mut decoder = BodyDecoder::for_request(BodyLength::Chunked);
+    let mut pieces = Vec::new();
+    let trailers = loop {
+        match decoder.take_joined(&mut buffer, limits::TUNNEL_CHUNK).unwrap() {
+            BodyPiece::Data(data) => pieces.push(data.len()),
+            BodyPiece::End(trailers) => break trailers,
+            BodyPiece::NeedMore => panic!("all of it is there"),
+        }
+    };
+    assert_eq!(pieces, [limits::SMALL_CHUNK, limits::SMALL_CHUNK, 10_000 - 2 * limits::SMALL_CHUNK]);
+    assert_eq!(trailers.first("x").map(AsRef::as_ref), Some(&b"y"[..]));
+}
+
+#[test]
+fn joining_waits_for_nothing_and_hides_no_fault() {
+    let mut buffer = BytesMut::from("1\r\na\r\n1\r\nb\r\n1\r");
+    let mut decoder = BodyDecoder::for_request(BodyLength::Chunked);
+    assert_eq!(decoder.take_joined(&mut buffer, 100), Ok(data(b"ab")));
+    buffer.extend_from_slice(b"\nc\r\nx\r\n");
+    assert_eq!(decoder.take_joined(&mut buffer, 100), Ok(data(b"c")));
+    assert_eq!(decoder.take_joined(&mut buffer, 100), Err(BodyFault::ChunkSize));
+}
+
 fn chunked() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![
         4 => Just("5\r\nhello\r\n"), 2 => Just("1;x=y\r\n!\r\n"), 2 => Just("0\r\n\r\n"), 1 => Just("0\r\nX: y\r\n\r\n"),

@@ -46,6 +46,44 @@ async fn a_client_that_goes_away_is_gone_at_the_role_too() -> Result<()> {
     stack.finish().await
 }
 
+/// A role that reads nothing stops the upload; a client that then leaves is seen to, without a byte of it moving.
+#[tokio::test]
+async fn a_client_that_goes_away_while_its_upload_is_blocked_is_gone_at_the_role_too() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    let mut connection = stack.http2_client()?.connect().await?;
+    let body = RequestBody::whole(vec![b'u'; 20_000_000]);
+    let target = mp("SMS_MP/_/never?read=no&test=blocked");
+    tokio::select! {
+        reply = connection.send(Request::new("POST", &target).body(body)) => panic!("an answer from nowhere: {reply:?}"),
+        blocked = until_blocked(&stack) => blocked?,
+    }
+    stack.wait_at_role("blocked", "cut", 1).await?;
+    drop(connection);
+    stack.finish().await
+}
+
+/// The role has the head, and so much has passed meanwhile that every window on the way is full.
+async fn until_blocked(stack: &Stack) -> Result<()> {
+    stack.wait_at_role("blocked", "begun", 1).await?;
+    for _ in 0..20 {
+        ask(stack, "GET", &mp("SMS_MP/meanwhile"), &[]).await?;
+    }
+    Ok(())
+}
+
+/// Old clients send a line end behind a body. It begins no request: who leaves after it has left.
+#[tokio::test]
+async fn a_line_end_behind_a_body_hides_no_goodbye() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    let mut connection = RawConnection::open(&stack.client()?).await?;
+    let upload = request("POST", &mp("SMS_MP/_/never?test=goodbye"), &["Content-Length: 5"]);
+    connection.write(format!("{upload}hello\r\n")).await?;
+    stack.wait_at_role("goodbye", "begun", 1).await?;
+    drop(connection);
+    stack.wait_at_role("goodbye", "cut", 1).await?;
+    stack.finish().await
+}
+
 /// A client that resets one HTTP/2 stream keeps its connection and its other streams.
 #[tokio::test]
 async fn one_stream_ends_and_its_neighbours_live() -> Result<()> {
