@@ -1,5 +1,5 @@
 //! The only place that spawns. A task is known by name, dropping its handle ends it, and a panic in it is
-//! caught, counted and logged: it costs that task and nothing else (SPEC O-08). Never a task without an owner.
+//! caught, counted and logged: it costs that task and nothing else (O-08). Never a task without an owner.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
