@@ -25,6 +25,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("file-length", shape::files_are_short),
     ("function-length", shape::functions_are_short),
     ("unfinished", words::nothing_is_left_for_later),
+    ("documents", words::only_documents_of_the_project_are_named),
     ("test-discipline", words::tests_wait_for_events),
     ("unbounded", words::nothing_is_unbounded),
     ("limits", words::bounds_stand_in_limits),

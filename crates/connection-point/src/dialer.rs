@@ -1,4 +1,4 @@
-//! One place for a tunnel: dial, serve, and again, for as long as the site uses the instance (SPEC T-04, T-06).
+//! One place for a tunnel: dial, serve, and again, for as long as the site uses the instance (T-04, T-06).
 //! It never gives up, asks anew for the name each time, and stops between any two steps when it is told to.
 
 use std::pin::pin;

@@ -36,6 +36,21 @@ pub fn nothing_is_left_for_later(tree: &Tree) -> Vec<Problem> {
     problems
 }
 
+pub fn only_documents_of_the_project_are_named(tree: &Tree) -> Vec<Problem> {
+    let documents = [concat!("SP", "EC"), concat!("DES", "IGN")];
+    let mut problems = Vec::new();
+    for file in &tree.files {
+        for (number, line) in file.lines() {
+            if let Some(document) = documents.iter().find(|document| has_word(line, document)) {
+                let what =
+                    format!("{document} is not in the project: write the id of docs/requirements.md, or what is meant");
+                problems.push(Problem::new(&file.path, number, what));
+            }
+        }
+    }
+    problems
+}
+
 pub fn tests_wait_for_events(tree: &Tree) -> Vec<Problem> {
     let mut problems = Vec::new();
     for file in tree.rust() {
@@ -224,6 +239,12 @@ mod tests {
     fn unfinished_work_is_found_in_any_file() {
         let tree = Tree::of(&[("README.md", concat!("a\nTO", "DO: b\n")), ("b.rs", concat!("// FIX", "ME\n"))]);
         assert_eq!(nothing_is_left_for_later(&tree).len(), 2);
+    }
+
+    #[test]
+    fn a_document_from_elsewhere_is_found() {
+        let tree = Tree::of(&[("a.rs", concat!("//! A (SP", "EC G-13).\n//! B (G-13), UNSPECIFIED.\n"))]);
+        assert_eq!(only_documents_of_the_project_are_named(&tree).len(), 1);
     }
 
     #[test]
