@@ -20,7 +20,8 @@ pub fn settings() -> Builder {
     let mut builder = Builder::new();
     builder
         .max_concurrent_streams(limits::HTTP2_STREAMS)
-        .max_header_list_size(limits::REQUEST_HEAD as u32)
+        // Twice of what we take: what h2 refuses by itself it refuses without a code.
+        .max_header_list_size(2 * limits::REQUEST_HEAD as u32)
         .initial_window_size(limits::CLIENT_STREAM_WINDOW)
         .initial_connection_window_size(limits::CLIENT_CONNECTION_WINDOW)
         .max_send_buffer_size(limits::TUNNEL_SEND_BUFFER);
@@ -38,6 +39,9 @@ pub fn client_request(request: &Request<RecvStream>) -> Result<ClientRequest, Re
     }
     let mut fields: Fields = request.headers().iter().map(|(name, value)| field(name, value)).collect();
     join_cookies(&mut fields);
+    if target.len() + fields.wire_length() > limits::REQUEST_HEAD {
+        return Err(Refusal::new(RefusalKind::HeaderTooLarge, "the head is too long"));
+    }
     if fields.len() > limits::HEAD_FIELDS {
         return Err(Refusal::new(RefusalKind::HeaderTooLarge, "the head has too many fields"));
     }

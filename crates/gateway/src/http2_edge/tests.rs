@@ -9,6 +9,9 @@ use super::*;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const SETTINGS: u8 = 4;
 const HEADERS: u8 = 1;
+const CONTINUATION: u8 = 9;
+/// What every end takes in one frame.
+const FRAME: usize = 16_384;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
@@ -42,19 +45,32 @@ fn literal(name: &[u8], value: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What becomes of a head in one HEADERS frame; `None`: h2 did not make a request of it, but of the next.
+/// What becomes of a head; `None`: h2 did not make a request of it, but of the next.
 async fn judge_bytes(head: &[(&[u8], &[u8])], ends: bool) -> Option<Result<ClientRequest, Refusal>> {
     let block =
         |head: &[(&[u8], &[u8])]| head.iter().flat_map(|(name, value)| literal(name, value)).collect::<Vec<u8>>();
     let next = GET.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    let flags = if ends { END_HEADERS | END_STREAM } else { END_HEADERS };
-    let first = frame(HEADERS, flags, 1, &block(head));
+    let first = head_frames(&block(head), if ends { END_STREAM } else { 0 });
     let second = frame(HEADERS, END_HEADERS | END_STREAM, 3, &block(&next));
     let (mut client, server) = tokio::io::duplex(limits::TLS_WRITE_AT);
     client.write_all(&[PREFACE, &frame(SETTINGS, 0, 0, &[]), &first, &second].concat()).await.unwrap();
     let mut connection = settings().handshake::<_, Bytes>(server).await.unwrap();
     let (request, respond) = connection.accept().await?.ok()?;
     (respond.stream_id().as_u32() == 1).then(|| client_request(&request))
+}
+
+/// A head that is longer than a frame goes on in others.
+fn head_frames(block: &[u8], flags: u8) -> Vec<u8> {
+    let (first, rest) = block.split_at(block.len().min(FRAME));
+    if rest.is_empty() {
+        return frame(HEADERS, flags | END_HEADERS, 1, first);
+    }
+    let mut frames = frame(HEADERS, flags, 1, first);
+    for part in rest.chunks(FRAME) {
+        frames.extend(frame(CONTINUATION, 0, 1, part));
+    }
+    frames.extend(frame(CONTINUATION, END_HEADERS, 1, &[]));
+    frames
 }
 
 async fn judge(lines: &Lines<'_>) -> Option<Result<ClientRequest, Refusal>> {
@@ -169,6 +185,10 @@ async fn heads_have_limits() {
     let lines: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "a")).collect();
     assert_eq!(refused(get(&lines).await).0, HeaderTooLarge);
     assert_eq!(passes(&lines[1..]).await.fields.len(), limits::HEAD_FIELDS);
+    let value = "a".repeat(limits::REQUEST_HEAD / 8);
+    let lines: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), value.as_str())).collect();
+    assert_eq!(refused(get(&lines[..8]).await).0, HeaderTooLarge);
+    assert_eq!(passes(&lines[..7]).await.fields.len(), 7);
 }
 
 #[tokio::test]
