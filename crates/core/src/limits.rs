@@ -44,8 +44,8 @@ pub const LINGER: Duration = Duration::from_secs(2);
 pub const LINGER_BYTES: usize = 256 * KIB;
 /// What is thrown away of a failed handshake is read into a buffer of this size, on the stack.
 pub const LINGER_READ: usize = KIB;
-/// ClientHello in its records: post-quantum hellos are long.
-pub const CLIENT_HELLO: usize = 16 * KIB;
+/// ClientHello in its records: post-quantum hellos are long, and a ticket holds the chain of the client.
+pub const CLIENT_HELLO: usize = 40 * KIB;
 /// Certificates that a client may send.
 pub const CLIENT_CERTIFICATES: usize = 8;
 /// Bytes of them together.
