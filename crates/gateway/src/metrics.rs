@@ -49,7 +49,10 @@ impl GatewayMetrics {
                 .histogram("cmg_exchange_seconds", "From the head of a request to the end of its answer."),
             request_bytes: registry.counter("cmg_request_body_bytes_total", "Bytes of request bodies."),
             answer_bytes: registry.counter("cmg_answer_body_bytes_total", "Bytes of answer bodies."),
-            trailers_dropped: registry.counter("cmg_trailers_dropped_total", "Trailers that no client had asked for, or that may not be trailers."),
+            trailers_dropped: registry.counter(
+                "cmg_trailers_dropped_total",
+                "Trailers that no client had asked for, or that may not be trailers.",
+            ),
             client_connections: registry.gauge("cmg_client_connections", "Open connections of clients."),
             handshakes_running: registry.gauge("cmg_handshakes_running", "TLS handshakes under way."),
             handshakes: registry.counter("cmg_handshakes_total", "TLS handshakes of clients that succeeded."),
