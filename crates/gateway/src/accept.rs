@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cmg_core::limits;
+use cmg_core::refusal::RefusalKind;
 use cmg_core::tls::configs::TUNNEL_ALPN;
 use cmg_core::tls::{self, BegunHandshake, ClientHello, FlushRule, HandshakeFault, HelloFault, TlsStream};
 use rustls::ServerConfig;
@@ -141,7 +142,7 @@ async fn client_tls(
 ) -> Option<TlsStream> {
     let metrics = &worker.instance.metrics;
     let _running = metrics.handshakes_running.hold();
-    let why = match timeout_at(deadline, async { begun?.finish().await }).await {
+    let (why, code) = match timeout_at(deadline, async { begun?.finish().await }).await {
         Ok(Ok(stream)) => {
             metrics.handshakes.increment();
             if stream.is_resumed() {
@@ -149,11 +150,11 @@ async fn client_tls(
             }
             return Some(stream);
         }
-        Ok(Err(fault)) => fault.explain("the client"),
-        Err(_) => "the client did not finish the TLS handshake in time".to_owned(),
+        Ok(Err(fault)) => (fault.explain("the client"), fault.refusal()),
+        Err(_) => ("the client did not finish the TLS handshake in time".to_owned(), Some(RefusalKind::RequestTimeout)),
     };
     metrics.handshake_failed("client");
-    tracing::info!(%address, why, "TLS handshake with a client failed");
+    tracing::info!(%address, why, code = metrics.refused_without_answer(code), "TLS handshake with a client failed");
     None
 }
 
@@ -161,6 +162,8 @@ fn hello_failed(worker: &Worker, address: SocketAddr, fault: &HelloFault) {
     if fault.is_quiet() {
         return tracing::debug!(%address, %fault, "a connection ended before its ClientHello");
     }
-    worker.instance.metrics.handshake_failed("client");
-    tracing::info!(%address, %fault, "a connection did not begin with a usable ClientHello");
+    let metrics = &worker.instance.metrics;
+    metrics.handshake_failed("client");
+    let code = metrics.refused_without_answer(fault.refusal());
+    tracing::info!(%address, %fault, code, "a connection did not begin with a usable ClientHello");
 }

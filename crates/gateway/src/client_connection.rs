@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cmg_core::http1::RequestHead;
 use cmg_core::limits;
+use cmg_core::refusal::RefusalKind;
 use cmg_core::tls::TlsStream;
 use cmg_core::tls::configs::HTTP2_ALPN;
 use h2::server::{Connection, SendResponse};
@@ -90,7 +91,11 @@ async fn serve_http2(stream: TlsStream, client: Arc<Client>, worker: Arc<Worker>
             accepted = next_stream(&mut connection, first_by) => accepted,
         };
         first_by = None;
-        let Some((request, respond)) = accepted else { return };
+        let (request, respond) = match accepted {
+            Ok(Some(stream)) => stream,
+            Ok(None) => return,
+            Err(error) => return connection_failed(&worker, &client, &error),
+        };
         tasks
             .spawn("http/2 exchange", serve_stream(request, respond, Arc::clone(&client), Arc::clone(&worker)))
             .detach();
@@ -99,19 +104,30 @@ async fn serve_http2(stream: TlsStream, client: Arc<Client>, worker: Arc<Worker>
 
 /// The next exchange; `None` when the connection has ended or has been idle for too long. The first one has the time
 /// that TLS left.
-async fn next_stream(connection: &mut Connection<TlsStream, Bytes>, first_by: Option<Instant>) -> Option<Stream> {
+async fn next_stream(
+    connection: &mut Connection<TlsStream, Bytes>,
+    first_by: Option<Instant>,
+) -> Result<Option<Stream>, h2::Error> {
     loop {
         let deadline = first_by.unwrap_or_else(|| Instant::now() + limits::CLIENT_IDLE);
         match timeout_at(deadline, connection.accept()).await {
-            Ok(Some(Ok(stream))) => return Some(stream),
-            Ok(Some(Err(error))) => {
-                tracing::debug!(%error, "an HTTP/2 connection ended");
-                return None;
-            }
-            Ok(None) => return None,
+            Ok(Some(stream)) => return stream.map(Some),
+            Ok(None) => return Ok(None),
             Err(_) if connection.has_streams() => {}
-            Err(_) => return None,
+            Err(_) => return Ok(None),
         }
+    }
+}
+
+/// A connection that broke, or that h2 ended for what came over it: GOAWAY has no room for a code.
+fn connection_failed(worker: &Worker, client: &Client, error: &h2::Error) {
+    let kind = error.is_library().then_some(RefusalKind::BadRequest);
+    let code = worker.instance.metrics.refused_without_answer(kind);
+    match code {
+        Some(code) => {
+            tracing::info!(client_address = client.address_text, code, %error, "an HTTP/2 connection was refused")
+        }
+        None => tracing::debug!(client_address = client.address_text, %error, "an HTTP/2 connection broke"),
     }
 }
 

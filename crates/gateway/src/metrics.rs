@@ -105,6 +105,13 @@ impl GatewayMetrics {
         }
     }
 
+    /// Counts a refusal that an alert or a reset tells, which have no room for a code; gives the code for the log (G-20).
+    pub fn refused_without_answer(&self, kind: Option<RefusalKind>) -> Option<&'static str> {
+        let kind = kind?;
+        self.refused(kind);
+        Some(kind.code())
+    }
+
     pub fn handshake_failed(&self, listener: &str) {
         self.handshake_faults.with([listener]).increment();
     }

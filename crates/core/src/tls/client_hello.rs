@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use super::explain::explain;
 use super::stock::Unread;
 use crate::limits;
+use crate::refusal::RefusalKind;
 
 /// First byte of a TLS record that carries a handshake message.
 const HANDSHAKE_RECORD: u8 = 22;
@@ -48,6 +49,15 @@ impl HelloFault {
     /// Whether the peer merely went away, as port checks and health probes do.
     pub fn is_quiet(&self) -> bool {
         matches!(self, Self::Closed { after: 0 } | Self::Io(_))
+    }
+
+    /// The code that the peer was refused under; `None` if it left by itself.
+    pub fn refusal(&self) -> Option<RefusalKind> {
+        match self {
+            Self::NotTls { .. } | Self::Invalid(_) | Self::TooLong => Some(RefusalKind::BadRequest),
+            Self::TooSlow { .. } => Some(RefusalKind::RequestTimeout),
+            Self::Closed { .. } | Self::Io(_) => None,
+        }
     }
 }
 

@@ -5,6 +5,10 @@ use rustls::{AlertDescription as Alert, CertificateError, Error, ExtendedKeyPurp
 
 use super::certificate::date_text;
 use super::chain::ChainFault;
+use crate::refusal::RefusalKind;
+
+/// What rustls says where no certificate of ours is for the name that was asked for.
+const NO_SUCH_NAME: &str = "no server certificate chain resolved";
 
 /// One sentence about `fault`. `which` names the peer, as in "the role https://mp1.corp/".
 pub fn explain(fault: &Error, which: &str) -> String {
@@ -25,10 +29,34 @@ pub fn explain(fault: &Error, which: &str) -> String {
              have it ask in the handshake (IIS: netsh http update sslcert ... clientcertnegotiation=enable)"
         ),
         Error::InvalidMessage(_) => format!("{which} sent something that is not TLS ({fault}); is this a TLS port?"),
-        Error::General(text) if text.contains("no server certificate chain resolved") => {
+        Error::General(text) if text.contains(NO_SUCH_NAME) => {
             format!("{which} asked for a name that is none of our service names")
         }
         fault => format!("TLS with {which} failed: {fault}"),
+    }
+}
+
+/// The code under which logs and metrics show a client that was refused by an alert, which itself has no room for one
+/// (G-20). `None`: the client ended it.
+pub fn refusal(fault: &Error) -> Option<RefusalKind> {
+    Some(match fault {
+        Error::AlertReceived(_) => return None,
+        Error::NoCertificatesPresented => RefusalKind::ClientCertificateRequired,
+        Error::InvalidCertificate(fault) if is_expiry(fault) => RefusalKind::ClientCertificateExpired,
+        Error::InvalidCertificate(_) => RefusalKind::ClientCertificateUntrusted,
+        Error::General(text) if text.contains(NO_SUCH_NAME) => RefusalKind::MisdirectedRequest,
+        _ => RefusalKind::BadRequest,
+    })
+}
+
+fn is_expiry(fault: &CertificateError) -> bool {
+    match fault {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => true,
+        CertificateError::Other(other) => {
+            let inner: &(dyn std::error::Error + 'static) = &*other.0;
+            inner.downcast_ref::<ChainFault>().is_some_and(ChainFault::is_expiry)
+        }
+        _ => false,
     }
 }
 

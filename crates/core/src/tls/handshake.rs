@@ -12,9 +12,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::client_hello::ClientHello;
-use super::explain::explain;
+use super::explain::{explain, refusal};
 use super::stream::{FlushRule, TlsStream};
 use crate::limits;
+use crate::refusal::RefusalKind;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,16 @@ impl HandshakeFault {
             Self::Tls(fault) => explain(fault, which),
             Self::Closed => format!("{which} closed the connection in the middle of the TLS handshake"),
             Self::Io(error) => format!("the connection to {which} broke in the middle of the TLS handshake: {error}"),
+        }
+    }
+}
+
+impl HandshakeFault {
+    /// The code that a client was refused under; `None` if it left by itself.
+    pub fn refusal(&self) -> Option<RefusalKind> {
+        match self {
+            Self::Tls(fault) => refusal(fault),
+            Self::Closed | Self::Io(_) => None,
         }
     }
 }

@@ -59,6 +59,16 @@ async fn whom_nobody_believes_gets_no_handshake_in_abort_mode() -> Result<()> {
     log.wait_for_line(&["TLS handshake with a client failed", "sent no certificate"]).await?;
     log.wait_for_line(&["TLS handshake with a client failed", "CN=stranger"]).await?;
     log.wait_for_line(&["TLS handshake with a client failed", "CN=late", "expired"]).await?;
+    // The alert has no room for the code, the log and the metrics have.
+    let metrics = stack.gateway_admin()?.metrics().await?;
+    for (who, code) in [
+        ("sent no certificate", "CMGService_ClientCertificateRequired"),
+        ("CN=stranger", "CMGService_ClientCertificateUntrusted"),
+        ("CN=late", "CMGService_ClientCertificateExpired"),
+    ] {
+        log.wait_for_line(&["TLS handshake with a client failed", who, code]).await?;
+        assert_eq!(metrics.sum("cmg_refusals_total", &[&format!("code=\"{code}\"")]), 1.0, "{code}");
+    }
     echoed(&ask(&stack, "GET", &mp("SMS_MP/x"), &[]).await?)?;
     assert_eq!(stack.client()?.speaking(Protocol::Http2).get(&mp("SMS_MP/y")).await?.status, 200);
     let metrics = stack.gateway_admin()?.metrics().await?;
