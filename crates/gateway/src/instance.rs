@@ -31,7 +31,7 @@ pub struct Instance {
     pub tunnels: Tasks,
     pub spawner: Spawner,
     pub boot_id: [u8; BOOT_ID],
-    names: ServiceNames,
+    names: ArcSwap<ServiceNames>,
     client_tls: ArcSwap<ServerConfig>,
     tunnel_tls: ArcSwap<ServerConfig>,
     published: Arc<ArcSwap<Published>>,
@@ -60,7 +60,7 @@ impl Instance {
             clients: Tasks::new(),
             tunnels: Tasks::new(),
             boot_id: new_boot_id(),
-            names: ServiceNames::new(settings.services.iter().map(|service| service.name.to_string())),
+            names: ArcSwap::from_pointee(names_of(&settings)),
             client_tls: ArcSwap::new(client_tls),
             tunnel_tls: ArcSwap::new(tunnel_tls),
             published,
@@ -78,8 +78,8 @@ impl Instance {
         &self.settings.instance.name
     }
 
-    pub fn names(&self) -> &ServiceNames {
-        &self.names
+    pub fn names(&self) -> Guard<Arc<ServiceNames>> {
+        self.names.load()
     }
 
     pub fn published(&self) -> Guard<Arc<Published>> {
@@ -91,8 +91,10 @@ impl Instance {
         &self.published
     }
 
-    /// New handshakes use these from now on; tickets of old sessions end with the old settings.
-    pub fn swap_tls(&self, client: Arc<ServerConfig>, tunnel: Arc<ServerConfig>, settings: GatewaySettings) {
+    /// New handshakes use these from now on, and requests the names of the services; tickets of old sessions end with
+    /// the old settings.
+    pub fn take_over(&self, client: Arc<ServerConfig>, tunnel: Arc<ServerConfig>, settings: GatewaySettings) {
+        self.names.store(Arc::new(names_of(&settings)));
         self.client_tls.store(client);
         self.tunnel_tls.store(tunnel);
         self.reloaded.store(Some(Arc::new(settings)));
@@ -131,6 +133,10 @@ impl Instance {
     pub fn next_connection_number(&self) -> u64 {
         self.last_connection.fetch_add(1, Ordering::Relaxed) + 1
     }
+}
+
+fn names_of(settings: &GatewaySettings) -> ServiceNames {
+    ServiceNames::new(settings.services.iter().map(|service| service.name.to_string()))
 }
 
 /// An instance as one of its workers sees it.

@@ -1,5 +1,5 @@
-//! SIGHUP and `reload`: the file and everything that it names is read anew; certificates and the log level are
-//! swapped, and the old ones stay if anything is wrong. What needs a restart is named.
+//! SIGHUP and `reload`: the file and everything that it names is read anew; services, certificates and the log
+//! level are swapped, and the old ones stay if anything is wrong. What needs a restart is named.
 
 use std::sync::Arc;
 
@@ -39,10 +39,10 @@ impl Reloader {
         self.logs.apply(&next.log).map_err(|error| error.to_string())?;
         expiry::report(&next, &self.instance.metrics);
         let needs_restart = self.needs_restart(&next);
-        self.instance.swap_tls(client, tunnel, next);
+        self.instance.take_over(client, tunnel, next);
         Ok(match needs_restart.as_slice() {
-            [] => "certificates and log level are those of the files now".to_owned(),
-            keys => format!("certificates and log level are in force; restart to apply {}", keys.join(", ")),
+            [] => "services, certificates and log level are those of the files now".to_owned(),
+            keys => format!("services, certificates and log level are in force; restart to apply {}", keys.join(", ")),
         })
     }
 

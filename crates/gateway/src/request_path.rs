@@ -91,7 +91,7 @@ async fn forward<E: Edge>(
         return service_metadata::send(edge, answer, record).await;
     }
     let host = request.host.as_deref();
-    let selection = Selection::choose(&instance.published(), instance.names(), target, host, client)?;
+    let selection = Selection::choose(&instance.published(), &instance.names(), target, host, client)?;
     record.selected(&selection);
     let authenticated = PreAuthenticated::judge(selection, client)?;
     let allowed = AllowedRequest::filter(authenticated, &request.method, request.body, instance.request_body_cap())?;

@@ -49,7 +49,8 @@ pub fn answer(
     }
     let host = target.authority().or(request.host.as_deref()).unwrap_or_default();
     let misdirected = || Refusal::new(RefusalKind::MisdirectedRequest, "Host is not a name of this gateway");
-    let service_name = instance.names().find(host).ok_or_else(misdirected)?;
+    let names = instance.names();
+    let service_name = names.find(host).ok_or_else(misdirected)?;
     if is(WITH_CERTIFICATE) && !client.has_certificate() {
         return Err(Refusal::new(RefusalKind::ClientCertificateRequired, "no client certificate was shown"));
     }

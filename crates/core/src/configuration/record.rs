@@ -53,10 +53,12 @@ impl Reading {
         &self.settings
     }
 
-    /// The keys whose value is another one than it was, in the order of reading.
+    /// The keys whose value is another one than it was, in the order of reading, then those that are gone.
     pub fn changed_since(&self, before: &Reading) -> Vec<String> {
         let is_new = |now: &&Setting| !before.settings.iter().any(|old| old.key == now.key && old.value == now.value);
-        self.settings.iter().filter(is_new).map(|setting| setting.key.clone()).collect()
+        let is_gone = |old: &&Setting| !self.settings.iter().any(|now| now.key == old.key);
+        let changed = self.settings.iter().filter(is_new).chain(before.settings.iter().filter(is_gone));
+        changed.map(|setting| setting.key.clone()).collect()
     }
 
     pub(super) fn knows(&mut self, key: String, kind: String, default: String) {

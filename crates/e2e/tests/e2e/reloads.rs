@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
+use cmg_client::tls::ClientCertificate;
+use cmg_client::{Client, Request};
 use cmg_core::refusal::RefusalKind;
 use cmg_e2e::pki::{Authority, Leaf, TUNNEL_NAME};
 use cmg_e2e::program::Program;
@@ -215,5 +217,44 @@ async fn what_a_reload_cannot_apply_is_named_to_whoever_asked() -> Result<()> {
     let said = reload(point, NOT_RELOADED).await?;
     assert!(said.contains("this is cp1 of site PS1; restart to make it another one"), "{said}");
     echoed(&ask(&stack, "GET", &mp("SMS_MP/x"), &[]).await?)?;
+    stack.finish().await
+}
+
+#[tokio::test]
+async fn a_service_that_is_added_is_served_and_one_that_is_gone_is_not() -> Result<()> {
+    const SECOND: &str = "second.example.net";
+    let stack = Stack::builder().start().await?;
+    let own = stack.pki.service_ca.issue(Leaf::server("second", &[SECOND]))?;
+    let device = &stack.pki.clients[0];
+    let shown = ClientCertificate { chain: &device.certificate, key: &device.key };
+    let client = Client::new(stack.client_address(0)?, SECOND, &stack.pki.service_ca.certificate, Some(shown))?;
+    assert!(client.get(&mp("SMS_MP/x")).await.is_err(), "nobody knows this name yet");
+    let (certificate, key) = (own.certificate.display(), own.key.display());
+    let service = format!("\n[[services]]\nname = \"{SECOND}\"\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n");
+    let file = file_of(&stack, "gateway-1");
+    change(&file, |text| text + &service)?;
+    let said = reload(&stack.gateways[0], RELOADED).await?;
+    assert!(!said.contains("restart"), "{said}");
+    let mut open = client.connect().await?;
+    let answer = open.send(Request::get(&mp("SMS_MP/x"))).await?.whole().await?;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    echoed(&ask(&stack, "GET", &mp("SMS_MP/x"), &[]).await?)?;
+    change(&file, |text| text.replace(&service, ""))?;
+    reload(&stack.gateways[0], RELOADED).await?;
+    let answer = open.send(Request::get(&mp("SMS_MP/x"))).await?.whole().await?;
+    assert_eq!(answer.status, RefusalKind::MisdirectedRequest.status());
+    drop(open);
+    stack.finish().await
+}
+
+/// A connection point that is barred stays attached until a restart: whoever reloads must not think otherwise.
+#[tokio::test]
+async fn what_is_gone_from_the_file_is_named_too() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    let (name, id) = connection_point(2);
+    let listed = format!("\n[[sites.connection_points]]\nname = \"{name}\"\nid = \"{id}\"\n");
+    change(&file_of(&stack, "gateway-1"), |text| text.replace(&listed, ""))?;
+    let said = reload(&stack.gateways[0], RELOADED).await?;
+    assert!(said.contains("restart to apply ") && said.contains("sites[1].connection_points["), "{said}");
     stack.finish().await
 }
