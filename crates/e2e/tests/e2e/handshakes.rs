@@ -1,4 +1,4 @@
-//! `unauthenticated = "abort"`: whom no site believes gets no further than the handshake (G-05).
+//! Clients that are refused before a request: `unauthenticated = "abort"` (G-05), and rules of HTTP/2 that are broken (G-20).
 
 use std::fs;
 
@@ -74,5 +74,22 @@ async fn whom_nobody_believes_gets_no_handshake_in_abort_mode() -> Result<()> {
     let metrics = stack.gateway_admin()?.metrics().await?;
     assert_eq!(metrics.sum("cmg_handshakes_total", &[]), 2.0, "only good devices are through");
     assert_eq!(metrics.sum("cmg_exchanges_total", &[]), 2.0, "and nobody else has asked for anything");
+    stack.finish().await
+}
+
+/// GOAWAY has no room for a code, the log and the metrics have.
+#[tokio::test]
+async fn an_http2_connection_that_breaks_the_rules_is_counted() -> Result<()> {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    const NO_SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const DATA_OF_NO_STREAM: &[u8] = &[0, 0, 1, 0, 0, 0, 0, 0, 0, b'x'];
+    let stack = Stack::builder().start().await?;
+    let mut connection = RawConnection::open(&stack.http2_client()?).await?;
+    connection.write([PREFACE, NO_SETTINGS, DATA_OF_NO_STREAM].concat()).await?;
+    let code = "CMGService_BadRequest";
+    stack.gateways[0].wait_for_line(&["an HTTP/2 connection was refused", code]).await?;
+    let metrics = stack.gateway_admin()?.metrics().await?;
+    assert_eq!(metrics.sum("cmg_refusals_total", &[&format!("code=\"{code}\"")]), 1.0);
+    drop(connection);
     stack.finish().await
 }
