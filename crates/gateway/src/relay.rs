@@ -133,8 +133,8 @@ impl<'a, E: Edge> Relay<'a, E> {
 
     fn head_overdue(&self) -> Refusal {
         match self.upload {
-            Upload::Running => Refusal::new(RefusalKind::RequestTimeout, "the body stopped coming"),
-            Upload::Done | Upload::Abandoned => {
+            Upload::Running if !self.is_blocked => Refusal::new(RefusalKind::RequestTimeout, "the body stopped coming"),
+            Upload::Running | Upload::Done | Upload::Abandoned => {
                 Refusal::new(RefusalKind::TunnelTimeout, "the connection point gave no answer in time")
             }
         }
