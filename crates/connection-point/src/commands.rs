@@ -1,44 +1,17 @@
 //! The commands that are not the service. What they print is for people; how they end is for scripts.
 
 use std::path::Path;
-use std::process::ExitCode as ProcessExit;
 
-use cmg_core::configuration::Problems;
+use cmg_core::command_line::{no_problem, report};
 use cmg_core::shutdown::ExitCode;
 use cmg_core::site::SiteConfiguration;
 
-use crate::program::StartError;
 use crate::settings::{ConnectionPointSettings, SiteSource};
 use crate::site_source::{Found, SourceReader};
 
-/// Prints everything that is wrong with a file.
-pub fn report(problems: &Problems) -> ProcessExit {
-    eprintln!("{problems}");
-    let code = if problems.certificates_only() { ExitCode::Certificate } else { ExitCode::Configuration };
-    code.into()
-}
-
-/// Prints why the program failed.
-pub fn failed(why: &StartError) -> ProcessExit {
-    tracing::error!(error = %why, "the connection point could not start");
-    eprintln!("cmg-connection-point: {why}");
-    let code = match why {
-        StartError::Tls(_) => ExitCode::Certificate,
-        StartError::Workers(_) | StartError::Process(_) | StartError::Source(_) | StartError::Admin(_) => {
-            ExitCode::RunTimeFailure
-        }
-    };
-    code.into()
-}
-
 /// The file has been read without a problem; reads the site configuration as well.
-pub async fn check(path: &Path, settings: ConnectionPointSettings, print: bool) -> ProcessExit {
-    if print {
-        for setting in settings.reading.settings() {
-            println!("{setting}");
-        }
-    }
-    println!("{}: no problem found", path.display());
+pub async fn check(file: &Path, settings: ConnectionPointSettings, print: bool) -> ExitCode {
+    no_problem(file, &settings.reading, print);
     let source = settings.source.source.to_string();
     let found = match SourceReader::new(&settings.source.source) {
         Ok(mut reader) => reader.read().await,
@@ -50,7 +23,7 @@ pub async fn check(path: &Path, settings: ConnectionPointSettings, print: bool) 
         Ok(Found::Same) => String::new(),
         Err(error) => {
             eprintln!("{error}");
-            return ExitCode::NetworkOrPeer.into();
+            return ExitCode::NetworkOrPeer;
         }
     };
     let base = match &settings.source.source {
@@ -64,12 +37,12 @@ pub async fn check(path: &Path, settings: ConnectionPointSettings, print: bool) 
             eprintln!(
                 "{source}: site.code: this is the configuration of site {theirs}, the connection point's file says {ours}"
             );
-            ExitCode::Configuration.into()
+            ExitCode::Configuration
         }
         Ok(site) => {
             site.notes.iter().for_each(|note| println!("{source}: note: {note}"));
             println!("{source}: no problem found; version {} of site {}", site.version, site.code);
-            ExitCode::Fine.into()
+            ExitCode::Fine
         }
     }
 }

@@ -3,6 +3,9 @@
 //! a request, passes them.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
+/// The name of the program.
+pub const PROGRAM: &str = "cmg-connection-point";
+
 pub mod settings;
 
 pub mod commands;

@@ -41,7 +41,7 @@ pub struct EndpointCounters {
 
 impl PointMetrics {
     pub fn new() -> Self {
-        let registry = Registry::new("cmg-connection-point");
+        let registry = Registry::new(crate::PROGRAM);
         let refused =
             registry.counters("cmg_refusals_total", "Exchanges that got no answer of a role, by code.", ["code"]);
         let roles = RoleCounters {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use cmg_core::admin::{AdminError, AdminListener, ReloadRequest, ReloadRequests};
 use cmg_core::limits;
 use cmg_core::logs::Logs;
-use cmg_core::shutdown::{Drain, DrainEnd, Signal, Signals};
+use cmg_core::shutdown::{DrainEnd, ExitCode, Signal, Signals};
 use cmg_core::tls::configs::ConfigFault;
 use cmg_core::worker::Workers;
 use serde_json::json;
@@ -19,7 +19,7 @@ use crate::point::ConnectionPoint;
 use crate::reload::{OwnFile, Reloader};
 use crate::settings::ConnectionPointSettings;
 use crate::site_source::{Look, SiteKeeper, SourceError};
-use crate::{admin_pages, gateways};
+use crate::{PROGRAM, admin_pages, gateways};
 
 /// Why the connection point could not start.
 #[derive(Debug, thiserror::Error)]
@@ -28,8 +28,6 @@ pub enum StartError {
     Workers(io::Error),
     #[error("tunnel.ca or tunnel.certificate: {0}")]
     Tls(#[from] ConfigFault),
-    #[error("{0}")]
-    Process(String),
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]
@@ -37,9 +35,11 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// Of the log or the signals.
-    pub fn process(error: impl std::fmt::Display) -> Self {
-        Self::Process(error.to_string())
+    pub const fn exit_code(&self) -> ExitCode {
+        match self {
+            StartError::Tls(_) => ExitCode::Certificate,
+            StartError::Workers(_) | StartError::Source(_) | StartError::Admin(_) => ExitCode::RunTimeFailure,
+        }
     }
 }
 
@@ -60,7 +60,7 @@ pub async fn start(
     settings: ConnectionPointSettings,
     logs: &Arc<Logs>,
 ) -> Result<Running, StartError> {
-    let workers = Workers::start(settings.workers, "cmg-connection-point").map_err(StartError::Workers)?;
+    let workers = Workers::start(settings.workers, PROGRAM).map_err(StartError::Workers)?;
     let point = ConnectionPoint::new(settings, workers.spawner())?;
     let keeper = SiteKeeper::new(Arc::clone(&point))?;
     let (listeners, reloads) = admin_pages::open(&point, logs).await?;
@@ -111,9 +111,7 @@ impl Running {
     /// Tells the gateways, lets what runs finish, and ends.
     pub async fn drain(self, signals: &mut Signals) -> DrainEnd {
         let point = &self.point;
-        let settings = point.settings().drain;
-        let drain = Drain { delay: settings.delay, deadline: settings.deadline };
-        let end = drain.run(&point.tasks, &point.readiness, signals.end_at_once()).await;
+        let end = point.settings().drain.run(&point.tasks, &point.readiness, signals.end_at_once()).await;
         drop(self.looks);
         point.background.stop();
         let _ = timeout(limits::LAST_WORDS, point.background.closed()).await;

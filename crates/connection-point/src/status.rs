@@ -17,7 +17,7 @@ pub fn status(point: &ConnectionPoint) -> Value {
     let settings = point.settings();
     let identity = &settings.tunnel.identity;
     json!({
-        "program": "cmg-connection-point",
+        "program": crate::PROGRAM,
         "site": settings.site.as_str(),
         "connection_point": settings.name,
         "connection_id": identity.connection_id.to_string(),

@@ -22,6 +22,7 @@ pub mod worker;
 
 pub mod admin;
 pub mod build_info;
+pub mod command_line;
 pub mod durable_file;
 pub mod logs;
 pub mod metrics;

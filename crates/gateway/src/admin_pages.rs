@@ -72,7 +72,7 @@ fn status(instance: &Instance) -> Value {
         })
         .collect();
     json!({
-        "program": "cmg-gateway",
+        "program": crate::PROGRAM,
         "build": BUILD,
         "instance": instance.name(),
         "sites": sites,

@@ -2,68 +2,33 @@
 //! for scripts.
 
 use std::path::Path;
-use std::process::ExitCode as ProcessExit;
 
-use cmg_core::configuration::Problems;
+use cmg_core::command_line::{failed, no_problem};
 use cmg_core::shutdown::ExitCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-use crate::program::StartError;
+use crate::PROGRAM;
 use crate::settings::GatewaySettings;
 
-/// Prints everything that is wrong with a file.
-pub fn report(problems: &Problems) -> ProcessExit {
-    eprintln!("{problems}");
-    let code = if problems.certificates_only() { ExitCode::Certificate } else { ExitCode::Configuration };
-    code.into()
-}
-
-/// Prints why the program failed.
-pub fn failed(why: &str) -> ProcessExit {
-    eprintln!("cmg-gateway: {why}");
-    ExitCode::RunTimeFailure.into()
-}
-
-/// Prints why the program could not start.
-pub fn could_not_start(why: &StartError) -> ProcessExit {
-    eprintln!("cmg-gateway: {why}");
-    let code = match why {
-        StartError::Tls(_) => ExitCode::Certificate,
-        StartError::Listen { .. } | StartError::Workers(_) | StartError::Store(_) | StartError::Admin(_) => {
-            ExitCode::RunTimeFailure
-        }
-    };
-    code.into()
-}
-
 /// The file has been read without a problem.
-pub fn check(path: &Path, settings: &GatewaySettings, print: bool) -> ProcessExit {
-    if print {
-        for setting in settings.reading.settings() {
-            println!("{setting}");
-        }
-    }
-    println!("{}: no problem found", path.display());
-    ExitCode::Fine.into()
+pub fn check(file: &Path, settings: &GatewaySettings, print: bool) -> ExitCode {
+    no_problem(file, &settings.reading, print);
+    ExitCode::Fine
 }
 
 /// Asks the running gateway to forget a site's configuration.
-pub async fn forget_site(settings: &GatewaySettings, code: &str) -> ProcessExit {
+pub async fn forget_site(settings: &GatewaySettings, code: &str) -> ExitCode {
     let socket = &settings.admin.socket;
     match ask(socket, &format!("/sites/{code}/forget")).await {
         Ok(answer) if answer.starts_with("HTTP/1.1 200") => {
             println!("{}", body(&answer));
-            ExitCode::Fine.into()
+            ExitCode::Fine
         }
-        Ok(answer) => {
-            eprintln!("cmg-gateway: {}", body(&answer));
-            ExitCode::RunTimeFailure.into()
-        }
+        Ok(answer) => failed(PROGRAM, body(&answer), ExitCode::RunTimeFailure),
         Err(error) => {
             let advice = "is the gateway running, and may this user open the socket?";
-            eprintln!("cmg-gateway: {}: {error}; {advice}", socket.display());
-            ExitCode::NetworkOrPeer.into()
+            failed(PROGRAM, format_args!("{}: {error}; {advice}", socket.display()), ExitCode::NetworkOrPeer)
         }
     }
 }

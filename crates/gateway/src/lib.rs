@@ -2,6 +2,9 @@
 //! tunnel. The groups of modules stand in the order in which a request passes them; what runs beside it comes last.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
+/// The name of the program.
+pub const PROGRAM: &str = "cmg-gateway";
+
 pub mod settings;
 
 mod accept;

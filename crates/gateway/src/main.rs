@@ -1,23 +1,22 @@
 //! The gateway's process: command line, then five beats: settings, logs, bind, run, drain.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use cmg_core::build_info::BUILD;
+use cmg_core::command_line::{could_not_start, failed, logs_and_signals, report};
 use cmg_core::configuration::{Overrides, key_and_value};
-use cmg_core::logs::Logs;
-use cmg_core::shutdown::Signals;
+use cmg_core::shutdown::ExitCode;
 use cmg_gateway::settings::{ENVIRONMENT, GatewaySettings};
-use cmg_gateway::{commands, program};
+use cmg_gateway::{PROGRAM, commands, program};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Accepts devices from the internet and sends what is admitted down the tunnels of connection points.
 #[derive(Parser)]
-#[command(name = "cmg-gateway", version = BUILD.version)]
+#[command(name = PROGRAM, version = BUILD.version)]
 struct Arguments {
     /// The gateway's file.
     #[arg(long, short, global = true, default_value = "/etc/cmg/gateway.toml")]
@@ -61,7 +60,7 @@ async fn main() -> ExitCode {
     let overrides = Overrides::from_environment(ENVIRONMENT).sets(&arguments.set);
     let settings = match GatewaySettings::load(&arguments.config, overrides) {
         Ok(settings) => settings,
-        Err(problems) => return commands::report(&problems),
+        Err(problems) => return report(&problems),
     };
     match arguments.command.unwrap_or(Command::Run) {
         Command::Run => run(program::Source { file: arguments.config, set: arguments.set }, settings).await,
@@ -71,18 +70,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run(source: program::Source, settings: GatewaySettings) -> ExitCode {
-    let started = Logs::start(&settings.log).map_err(anyhow::Error::from);
-    let signals = Signals::install().map_err(anyhow::Error::from);
-    let (logs, signals) = match (started, signals) {
-        (Ok(logs), Ok(signals)) => (Arc::new(logs), signals),
-        (Err(error), _) | (_, Err(error)) => return commands::failed(&error.to_string()),
+    let (logs, signals) = match logs_and_signals(&settings.log) {
+        Ok(had) => had,
+        Err(error) => return failed(PROGRAM, error, ExitCode::RunTimeFailure),
     };
     match program::run(source, settings, Arc::clone(&logs), signals).await {
-        Ok(end) => end.exit_code().into(),
-        Err(error) => {
-            tracing::error!(%error, "the gateway could not start");
-            logs.flush();
-            commands::could_not_start(&error)
-        }
+        Ok(end) => end.exit_code(),
+        Err(error) => could_not_start(PROGRAM, &error, error.exit_code(), &logs),
     }
 }

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use cmg_core::admin::{AdminError, AdminListener, Readiness, reload_channel};
 use cmg_core::limits;
 use cmg_core::logs::Logs;
-use cmg_core::shutdown::{Drain, DrainEnd, Signal, Signals, Tasks};
+use cmg_core::shutdown::{DrainEnd, ExitCode, Signal, Signals, Tasks};
 use cmg_core::tls::chain::ChainFault;
 use cmg_core::tls::client_verifier::Unauthenticated;
 use cmg_core::tls::configs::{self, ConfigFault};
@@ -21,6 +21,7 @@ use rustls::ServerConfig;
 use serde_json::json;
 use tokio::time::interval;
 
+use crate::PROGRAM;
 use crate::accept::{self, Port};
 use crate::admin_pages;
 use crate::expiry;
@@ -46,6 +47,17 @@ pub enum StartError {
     Admin(#[from] AdminError),
 }
 
+impl StartError {
+    pub const fn exit_code(&self) -> ExitCode {
+        match self {
+            StartError::Tls(_) => ExitCode::Certificate,
+            StartError::Listen { .. } | StartError::Workers(_) | StartError::Store(_) | StartError::Admin(_) => {
+                ExitCode::RunTimeFailure
+            }
+        }
+    }
+}
+
 /// Where settings come from beside the environment; a reload reads them again.
 pub struct Source {
     pub file: PathBuf,
@@ -60,7 +72,7 @@ pub async fn run(
     logs: Arc<Logs>,
     mut signals: Signals,
 ) -> Result<DrainEnd, StartError> {
-    let workers = Workers::start(settings.instance.workers, "cmg-gateway").map_err(StartError::Workers)?;
+    let workers = Workers::start(settings.instance.workers, PROGRAM).map_err(StartError::Workers)?;
     let keeper_tasks = Tasks::new();
     let instance = build(settings, &workers, &keeper_tasks)?;
     let client = open(&instance, Port::Clients)?;
@@ -86,9 +98,7 @@ pub async fn run(
             request = requests.next() => request.answer(reloader.reload()),
         }
     }
-    let settings = &instance.settings.drain;
-    let drain = Drain { delay: settings.delay, deadline: settings.deadline };
-    let end = drain.run(&instance.clients, &readiness, signals.end_at_once()).await;
+    let end = instance.settings.drain.run(&instance.clients, &readiness, signals.end_at_once()).await;
     instance.tunnels.stop();
     // The goodbyes leave; what does not go in time dies with the process.
     let _ = tokio::time::timeout(limits::LAST_WORDS * 2, instance.tunnels.closed()).await;

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use cmg_core::build_info::BUILD;
-use cmg_core::configuration::Problems;
+use cmg_core::command_line::{failed, report};
 use cmg_core::logs::{LogSettings, Logs};
 use cmg_core::shutdown::{ExitCode, Signals};
 use cmg_mock_site_role::program::{Running, StartError};
 use cmg_mock_site_role::settings::Settings;
+
+const PROGRAM: &str = "cmg-mock-site-role";
 
 /// Plays a site and its roles, for tests and demonstrations.
 #[derive(Parser)]
@@ -22,26 +24,26 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
-        return failed(&"another crypto provider is installed", ExitCode::RunTimeFailure);
+        return failed(PROGRAM, "another crypto provider is installed", ExitCode::RunTimeFailure);
     }
     let logs = match Logs::start(&LogSettings::default()) {
         Ok(logs) => logs,
-        Err(error) => return failed(&error, ExitCode::Configuration),
+        Err(error) => return failed(PROGRAM, error, ExitCode::Configuration),
     };
     let settings = match Settings::load(&arguments.config) {
         Ok(settings) => settings,
-        Err(problems) => return failed(&problems, code_of(&problems)),
+        Err(problems) => return report(&problems),
     };
     if let Err(error) = logs.apply(&settings.log) {
-        return failed(&error, ExitCode::Configuration);
+        return failed(PROGRAM, error, ExitCode::Configuration);
     }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&error, ExitCode::RunTimeFailure),
+        Err(error) => return failed(PROGRAM, error, ExitCode::RunTimeFailure),
     };
     match runtime.block_on(run(settings)) {
         Ok(code) => code,
-        Err(error) => failed(&error, ExitCode::RunTimeFailure),
+        Err(error) => failed(PROGRAM, error, ExitCode::RunTimeFailure),
     }
 }
 
@@ -50,13 +52,4 @@ async fn run(settings: Settings) -> Result<ExitCode, StartError> {
     let running = Running::start(settings).await?;
     running.announce()?;
     Ok(running.until_stopped(signals).await.exit_code())
-}
-
-fn code_of(problems: &Problems) -> ExitCode {
-    if problems.certificates_only() { ExitCode::Certificate } else { ExitCode::Configuration }
-}
-
-fn failed(why: &dyn std::fmt::Display, code: ExitCode) -> ExitCode {
-    eprintln!("cmg-mock-site-role: {why}");
-    code
 }

@@ -215,6 +215,25 @@ async fn what_is_out_of_reach_ends_with_a_code_of_its_own() -> Result<()> {
     Ok(())
 }
 
+/// Whoever looks at the log alone sees why a program did not start.
+#[tokio::test]
+async fn a_start_that_fails_is_told_in_the_log_too() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    let programs = [("cmg-gateway", "gateway-1", "instance"), ("cmg-connection-point", "cp1", "connection_point")];
+    for (program, name, table) in programs {
+        let mut command = Command::new(binaries()?.join(program));
+        command.arg("--config").arg(stack.folder().join(format!("{name}.toml")));
+        command.args(["--set", &format!("{table}.state_directory=/proc/nothing"), "--set", "log.format=json"]);
+        let output = command.output()?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let logged = said.lines().find(|line| line.starts_with('{') && line.contains("could not start"));
+        assert!(logged.is_some_and(|line| line.contains("/proc/nothing")), "{said}");
+        assert!(said.lines().any(|line| line.starts_with(&format!("{program}: /proc/nothing"))), "{said}");
+    }
+    stack.finish().await
+}
+
 /// What is under way when a gateway is told to stop is finished; then it ends by itself, with 0.
 #[tokio::test]
 async fn a_half_sent_answer_is_finished_after_sigterm() -> Result<()> {
