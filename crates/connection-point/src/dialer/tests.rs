@@ -1,6 +1,9 @@
 //! One place for a tunnel against a gateway that the test plays message by message, with a role behind it.
 
+mod violations;
+
 use super::*;
+use std::future::poll_fn;
 use std::net::Ipv4Addr;
 
 use bytes::Bytes;
@@ -57,6 +60,7 @@ impl Stage {
         };
         put(&folder, "ca.pem", &authority.pem());
         issue("gateway", vec![SanType::DnsName("gw.test".try_into().unwrap())]);
+        issue("role", vec![SanType::IpAddress(Ipv4Addr::LOCALHOST.into())]);
         issue("tunnel", vec![SanType::URI("cmg:PS1/cp-1/0123456789abcdef0123456789abcdef".try_into().unwrap())]);
         put(
             &folder,
@@ -76,10 +80,15 @@ impl Stage {
 
     /// Puts a site in force that publishes one endpoint for GET, of a role that is not there.
     fn site(&self, version: u64) {
+        self.site_with(version, "127.0.0.1:1", "methods = [\"GET\"]");
+    }
+
+    /// The same for a role that may be there, with these further lines about its endpoint.
+    fn site_with(&self, version: u64, role: &str, endpoint: &str) {
         let text = format!(
             "version = {version}\n[site]\ncode = \"PS1\"\n[client_trust]\nroots = [\"ca.pem\"]\n[[roles]]\nid = 8\n\
-             kind = \"custom\"\ninternal_url = \"https://127.0.0.1:1\"\n[[roles.custom]]\nname = \"open\"\n\
-             external_prefix = \"/open/\"\nmethods = [\"GET\"]\n"
+             kind = \"custom\"\ninternal_url = \"https://{role}\"\n[[roles.custom]]\nname = \"open\"\n\
+             external_prefix = \"/open/\"\n{endpoint}\n"
         );
         let site = SiteConfiguration::parse(&text, Some(self.folder.path()), "site.toml");
         let site = site.unwrap_or_else(|problems| panic!("{problems}"));
@@ -199,7 +208,7 @@ impl GatewayEnd {
 
     async fn refused(&self, head: RequestHead) -> Refused {
         let mut calling = self.caller.start(head, Bytes::new(), Some(Fields::new())).unwrap();
-        match std::future::poll_fn(|cx| calling.poll_event(cx)).await.unwrap() {
+        match poll_fn(|cx| calling.poll_event(cx)).await.unwrap() {
             Event::Refused(refused) => refused,
             other => panic!("not refused but {other:?}"),
         }
@@ -220,60 +229,6 @@ async fn what_the_gateway_lacks_is_published_and_changes_follow() {
         assert!(stage.point.readiness.is_ready());
     };
     stage.while_kept(play).await;
-}
-
-#[tokio::test]
-async fn a_violation_ends_the_tunnel_once_both_ends_have_agreed() {
-    let stage = Stage::new().await;
-    stage.site(3);
-    let play = async {
-        let mut gateway = stage.connected(&hello()).await;
-        gateway.apply(3).await;
-        let reached = gateway.refused(request("GET", "/open/x")).await;
-        assert_eq!((reached.reason, reached.not_started), (RefusedReason::RoleUnreachable, true));
-        assert!(!reached.detail.contains("127.0.0.1"), "{}", reached.detail);
-        assert_eq!(gateway.refused(request("GET", "/other")).await.reason, RefusedReason::NotMapped);
-        assert_eq!(gateway.refused(request("POST", "/open/x")).await.reason, RefusedReason::Refused);
-        // It may have been admitted under the configuration before: the tunnel lives.
-        assert_eq!(gateway.refused(request("GET", "/open/x")).await.reason, RefusedReason::RoleUnreachable);
-        tokio::time::pause();
-        tokio::time::advance(limits::AGREED + limits::DRAIN_NOTICE).await;
-        tokio::time::resume();
-        assert_eq!(gateway.refused(request("GET", "/open/../x")).await.reason, RefusedReason::Refused);
-        let Ok(Said::Goodbye(why)) = gateway.said().await else { panic!("no goodbye") };
-        assert!(why.contains("the target breaks the rules"), "{why}");
-        drop(gateway);
-        stage.connected(&hello()).await;
-    };
-    stage.while_kept(play).await;
-    assert_eq!(stage.point.metrics.violations.get(), 2);
-}
-
-/// Another connection point has published, and what the gateway admitted by it came before its word of it.
-#[tokio::test]
-async fn what_was_admitted_under_another_configuration_is_no_violation() {
-    let stage = Stage::new().await;
-    stage.site(3);
-    let play = async {
-        let mut gateway = stage.connected(&hello()).await;
-        gateway.apply(3).await;
-        assert_eq!(gateway.refused(request("GET", "/open/x")).await.reason, RefusedReason::RoleUnreachable);
-        tokio::time::pause();
-        tokio::time::advance(limits::AGREED + limits::DRAIN_NOTICE).await;
-        tokio::time::resume();
-        assert_eq!(gateway.refused(request("POST", "/open/x")).await.reason, RefusedReason::Refused);
-        let other = ConfigurationInForce { version: 4, digest: vec![4; 32] };
-        gateway.control.say(Saying::InForce(other)).await;
-        stage.place.instance.facts().wait_for(|facts| facts.in_force.version == 4).await.unwrap();
-        tokio::time::pause();
-        tokio::time::advance(limits::VIOLATION_DOUBT * 2).await;
-        tokio::time::resume();
-        // A goodbye would come first.
-        gateway.control.say(Saying::InForce(ConfigurationInForce::default())).await;
-        gateway.apply(3).await;
-    };
-    stage.while_kept(play).await;
-    assert_eq!(stage.point.metrics.violations.get(), 1);
 }
 
 #[tokio::test]
@@ -308,7 +263,7 @@ async fn what_comes_after_the_drain_was_told_is_not_started() {
         let mut late = gateway.caller.start(request("GET", "/open/x"), Bytes::new(), Some(Fields::new())).unwrap();
         tokio::time::advance(limits::DRAIN_NOTICE * 2).await;
         tokio::time::resume();
-        let event = std::future::poll_fn(|cx| late.poll_event(cx)).await.unwrap();
+        let event = poll_fn(|cx| late.poll_event(cx)).await.unwrap();
         let Event::Refused(refused) = event else { panic!("{event:?}") };
         assert_eq!((refused.reason, refused.not_started), (RefusedReason::Draining, true));
         assert!(matches!(gateway.said().await, Ok(Said::Goodbye(_))));
