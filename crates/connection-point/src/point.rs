@@ -157,7 +157,8 @@ impl ConnectionPoint {
     }
 }
 
-fn tunnel_tls(settings: &ConnectionPointSettings) -> Result<Arc<ClientConfig>, ConfigFault> {
+/// What tunnels are dialed with.
+pub fn tunnel_tls(settings: &ConnectionPointSettings) -> Result<Arc<ClientConfig>, ConfigFault> {
     let tunnel = &settings.tunnel;
     configs::tunnel_dialler(Arc::clone(&tunnel.certificate), &tunnel.authorities)
 }

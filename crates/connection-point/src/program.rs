@@ -38,7 +38,8 @@ impl StartError {
     pub const fn exit_code(&self) -> ExitCode {
         match self {
             StartError::Tls(_) => ExitCode::Certificate,
-            StartError::Workers(_) | StartError::Source(_) | StartError::Admin(_) => ExitCode::RunTimeFailure,
+            StartError::Source(fault) => fault.exit_code(),
+            StartError::Workers(_) | StartError::Admin(_) => ExitCode::RunTimeFailure,
         }
     }
 }

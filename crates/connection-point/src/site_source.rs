@@ -7,21 +7,23 @@ mod kept;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod trial;
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use cmg_core::admin::ReloadRequest;
+use cmg_core::configuration::Problems;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::point::ConnectionPoint;
-use crate::settings::SiteSource;
 use crate::site::Site;
-use judging::{Judged, judge};
+use judging::{judge, read};
 use kept::KeptCopy;
-pub use reader::{Found, SourceError, SourceReader};
+use reader::Found;
+pub use reader::{SourceError, SourceReader};
+pub use trial::{TrialFault, trial};
 
 /// What is known of the source, for the status page.
 #[derive(Clone, Debug, Default)]
@@ -94,16 +96,15 @@ impl SiteKeeper {
         let name = self.kept.name();
         match self.kept.read() {
             Ok(None) => {}
-            Ok(Some(text)) => match judge(&self.point, &text, self.base().as_deref(), &name) {
-                Ok(Judged::New(site)) => {
+            Ok(Some(text)) => match read(&self.point.settings(), &self.point.metrics, None, &text, &name) {
+                Ok(site) => {
                     tracing::info!(version = site.version, "the last good site configuration is in force");
-                    self.apply(*site);
+                    self.apply(site);
                     self.text = Some(text);
                 }
-                Ok(Judged::InForce) => {}
                 Err(problems) => {
-                    for problem in problems {
-                        tracing::warn!(problem, "the copy of the last good site configuration cannot be used");
+                    for problem in problems.iter() {
+                        tracing::warn!(%problem, "the copy of the last good site configuration cannot be used");
                     }
                 }
             },
@@ -131,12 +132,12 @@ impl SiteKeeper {
                 _ => return self.outcome(),
             },
         };
-        let name = self.point.settings().source.source.to_string();
-        let judged = judge(&self.point, &text, self.base().as_deref(), &name);
-        match judged {
-            Ok(Judged::New(site)) => self.take_over(*site, &text),
-            Ok(Judged::InForce) => self.point.source.send_modify(|facts| facts.problems.clear()),
-            Err(problems) => self.refuse(problems),
+        let settings = self.point.settings();
+        let name = settings.source.source.to_string();
+        match judge(&settings, &self.point.metrics, self.point.site().as_deref(), &text, &name) {
+            Ok(Some(site)) => self.take_over(site, &text),
+            Ok(None) => self.point.source.send_modify(|facts| facts.problems.clear()),
+            Err(problems) => self.refuse(&problems),
         }
         self.text = Some(text);
         self.outcome()
@@ -159,7 +160,8 @@ impl SiteKeeper {
         self.point.apply(site);
     }
 
-    fn refuse(&self, problems: Vec<String>) {
+    fn refuse(&self, problems: &Problems) {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         self.point.metrics.site_reads_failed.increment();
         if self.point.source.borrow().problems != problems {
             for problem in &problems {
@@ -188,14 +190,6 @@ impl SiteKeeper {
         match (&*self.point.site(), problems.is_empty()) {
             (Some(site), true) => Ok(format!("site configuration version {} is in force", site.version)),
             _ => Err(problems),
-        }
-    }
-
-    /// Where relative paths in the configuration begin.
-    fn base(&self) -> Option<PathBuf> {
-        match &self.point.settings().source.source {
-            SiteSource::File(path) => path.parent().map(Path::to_owned),
-            SiteSource::Url { .. } => None,
         }
     }
 }

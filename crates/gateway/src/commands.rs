@@ -2,6 +2,7 @@
 //! for scripts.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use cmg_core::command_line::{failed, no_problem};
 use cmg_core::shutdown::ExitCode;
@@ -9,10 +10,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use crate::PROGRAM;
+use crate::program::{StartError, client_tls, tunnel_tls};
 use crate::settings::GatewaySettings;
 
-/// The file has been read without a problem.
+/// The file has been read without a problem; judges what a start would make of it.
 pub fn check(file: &Path, settings: &GatewaySettings, print: bool) -> ExitCode {
+    let tls = client_tls(settings, &Arc::default()).and_then(|_| tunnel_tls(settings));
+    if let Err(fault) = tls.map_err(StartError::from) {
+        return failed(PROGRAM, &fault, fault.exit_code());
+    }
     no_problem(file, &settings.reading, print);
     ExitCode::Fine
 }

@@ -28,6 +28,16 @@ pub enum SiteSource {
     },
 }
 
+impl SiteSource {
+    /// Where relative paths in the configuration begin.
+    pub fn base(&self) -> Option<&Path> {
+        match self {
+            SiteSource::File(path) => path.parent(),
+            SiteSource::Url { .. } => None,
+        }
+    }
+}
+
 impl std::fmt::Display for SiteSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -18,7 +18,12 @@ impl KeptCopy {
     pub fn new(state_directory: &Path) -> Result<Self, SourceError> {
         fs::create_dir_all(state_directory)
             .map_err(|error| SourceError::StateDirectory { path: state_directory.to_owned(), error })?;
-        Ok(Self { folder: state_directory.to_owned() })
+        Ok(Self::of(state_directory))
+    }
+
+    /// To read it where it may be; makes nothing.
+    pub fn of(state_directory: &Path) -> Self {
+        Self { folder: state_directory.to_owned() }
     }
 
     pub fn name(&self) -> String {

@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 use cmg_core::limits;
+use cmg_core::shutdown::ExitCode;
 use cmg_core::tls::configs::{self, ConfigFault, TlsFloor};
 use cmg_core::tls::role_certificates::RoleCertificates;
 use reqwest::header::{ETAG, HeaderValue, IF_NONE_MATCH};
@@ -30,6 +31,20 @@ pub enum SourceError {
     Status { url: String, status: StatusCode },
     #[error("site.root or site.certificate: {0}")]
     Tls(#[from] ConfigFault),
+}
+
+impl SourceError {
+    pub const fn exit_code(&self) -> ExitCode {
+        match self {
+            SourceError::Tls(_) => ExitCode::Certificate,
+            SourceError::StateDirectory { .. } => ExitCode::RunTimeFailure,
+            SourceError::File { .. }
+            | SourceError::TooLarge { .. }
+            | SourceError::NotText { .. }
+            | SourceError::Fetch { .. }
+            | SourceError::Status { .. } => ExitCode::NetworkOrPeer,
+        }
+    }
 }
 
 /// What a look has found.

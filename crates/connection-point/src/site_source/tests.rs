@@ -4,7 +4,7 @@ use super::*;
 use crate::settings::ConnectionPointSettings;
 use cmg_core::configuration::Overrides;
 use cmg_core::worker::Workers;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, SanType};
+use rcgen::{BasicConstraints, CertificateParams, CustomExtension, IsCa, KeyPair, SanType};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -57,11 +57,14 @@ roots = ["root.pem"]
         self.folder.path().join(name)
     }
 
+    fn settings(&self) -> ConnectionPointSettings {
+        let settings = ConnectionPointSettings::load(&self.path("connection-point.toml"), Overrides::none());
+        settings.unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
     /// A process that has just started.
     fn keeper(&self) -> SiteKeeper {
-        let settings = ConnectionPointSettings::load(&self.path("connection-point.toml"), Overrides::none());
-        let settings = settings.unwrap_or_else(|problems| panic!("{problems}"));
-        SiteKeeper::new(ConnectionPoint::new(settings, self.workers.spawner()).unwrap()).unwrap()
+        SiteKeeper::new(ConnectionPoint::new(self.settings(), self.workers.spawner()).unwrap()).unwrap()
     }
 
     fn site(&self, version: u64, code: &str, more: &str) {
@@ -199,6 +202,35 @@ async fn roles_that_stay_as_they_are_keep_their_connections() {
     let after = roles(&keeper);
     assert!(Arc::ptr_eq(&before[0], &after[0]) && !Arc::ptr_eq(&before[1], &after[1]));
     assert_eq!(after[1].host, "sup2.corp.example");
+}
+
+#[tokio::test]
+async fn a_trial_finds_what_a_start_would_and_leaves_nothing_behind() {
+    let inside = Inside::new();
+    let refused = async || trial(&inside.settings()).await.err().unwrap();
+    assert!(matches!(refused().await, TrialFault::Source(_)), "nothing is there yet");
+    inside.site(5, "PS1", "");
+    assert_eq!(trial(&inside.settings()).await.unwrap().version, 5);
+    assert!(!inside.path("state").exists());
+    inside.site(6, "PS2", "");
+    assert!(refused().await.to_string().contains("serves PS1; correct site.source"));
+    inside.site(5, "PS1", "");
+    inside.keeper().look(false).await.unwrap();
+    assert_eq!(trial(&inside.settings()).await.unwrap().version, 5);
+    inside.site(4, "PS1", "");
+    assert!(refused().await.to_string().contains("4 is lower than 5"), "against the copy of the last good one");
+    inside.site(6, "PS1", "");
+    let mut root = CertificateParams::default();
+    // A fault that reading lets pass, and rustls does not.
+    let twice = CustomExtension::from_oid_content(&[2, 5, 29, 37], vec![48, 0]);
+    root.custom_extensions = vec![twice.clone(), twice];
+    let root = root.self_signed(&KeyPair::generate().unwrap()).unwrap().pem();
+    fs::write(inside.path("roles.pem"), root).unwrap();
+    let file = inside.path("connection-point.toml");
+    let text = fs::read_to_string(&file).unwrap().replace("roots = [\"root.pem\"]", "roots = [\"roles.pem\"]");
+    fs::write(&file, text).unwrap();
+    let TrialFault::Site(problems) = refused().await else { panic!("of the site") };
+    assert!(problems.certificates_only() && problems.to_string().contains("roles_tls: root 1"), "{problems}");
 }
 
 #[test]
