@@ -66,10 +66,6 @@ impl Tasks {
         Coming::of(&self.ending)
     }
 
-    pub fn is_ending(&self) -> bool {
-        self.ending.has_come()
-    }
-
     /// A token that [`Tasks::stop`] cancels, and that may be cancelled alone.
     pub fn child_token(&self) -> CancellationToken {
         self.stopping.token.child_token()
@@ -170,10 +166,6 @@ impl<T> TaskHandle<T> {
         self.detached = true;
     }
 
-    pub fn abort(&self) {
-        self.join.abort();
-    }
-
     pub fn is_finished(&self) -> bool {
         self.join.is_finished()
     }
@@ -260,7 +252,7 @@ mod tests {
         tasks.stop();
         tasks.stopping().await;
         child.cancelled().await;
-        assert!(tasks.is_stopping() && !tasks.is_ending());
+        assert!(tasks.is_stopping() && tasks.ending().now_or_never().is_none());
         tasks.end();
         tasks.ending().await;
     }
