@@ -35,15 +35,19 @@ pub struct Place {
 /// Why there is no tunnel at one address.
 #[derive(Debug, thiserror::Error)]
 enum DialError {
-    #[error("{address}: the name does not resolve: {error}")]
+    #[error(
+        "{address}: the name does not resolve: {error}; correct it in the site configuration, or the resolver of this host"
+    )]
     Resolve { address: HostPort, error: std::io::Error },
-    #[error("{address}: no connection: {error}")]
+    #[error(
+        "{address}: no connection: {error}; is the gateway running, and does every firewall let this host reach it?"
+    )]
     Connect { address: HostPort, error: std::io::Error },
     #[error("{0}")]
     Tls(String),
     #[error("{address}: the server there does not speak cmg-tunnel/1; is it the gateway's tunnel listener?")]
     NotATunnel { address: HostPort },
-    #[error("{address}: no tunnel within {after:?}")]
+    #[error("{address}: no tunnel within {after:?}; does a firewall swallow what is sent there?")]
     TimedOut { address: HostPort, after: Duration },
 }
 
@@ -155,7 +159,7 @@ async fn live(place: &Place, stream: TlsStream, address: String) -> LinkEnd {
         served = serving => served,
     };
     // Both end when the connection does, and last words say more than its end.
-    match timeout(limits::LAST_WORDS, talking).await {
+    match timeout(limits::HANG_UP, talking).await {
         Ok(end) if end.was_said() => end,
         _ => match served {
             Ok(()) if place.retiring.is_cancelled() => LinkEnd::Drained,

@@ -24,7 +24,9 @@ use crate::{PROGRAM, admin_pages, gateways};
 /// Why the connection point could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("the worker threads could not be started: {0}")]
+    #[error(
+        "the worker threads could not be started: {0}; allow the process more threads, or write fewer in connection_point.workers"
+    )]
     Workers(io::Error),
     #[error("tunnel.ca or tunnel.certificate: {0}")]
     Tls(#[from] ConfigFault),

@@ -225,7 +225,7 @@ pub const IDLE_LOOK: Duration = Duration::from_millis(20);
 pub const DRAIN_DELAY: Duration = Duration::from_secs(5);
 /// What is still running then is ended.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(30);
-/// After the deadline: time to write refusals, and to write out the log.
+/// After the deadline: time to write refusals, to end what served them, and to write out the log.
 pub const LAST_WORDS: Duration = Duration::from_secs(1);
 
 // ---- TLS

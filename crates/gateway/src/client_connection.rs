@@ -137,7 +137,7 @@ type Stream = (Request<RecvStream>, SendResponse<Bytes>);
 async fn last_words(mut connection: Connection<TlsStream, Bytes>) {
     connection.graceful_shutdown();
     let rest = async { while let Some(Ok(_)) = connection.accept().await {} };
-    let _ = timeout(limits::LINGER, rest).await;
+    let _ = timeout(limits::OWN_ANSWER, rest).await;
 }
 
 /// Ends when the client answers no ping: a client that vanished would otherwise be held for hours.

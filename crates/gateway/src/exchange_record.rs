@@ -79,8 +79,8 @@ impl<'a> ExchangeRecord<'a> {
         self.at_role = Some(Duration::from_micros(answer.role_micros.into()));
     }
 
-    /// We answer ourselves.
-    pub fn answered(&mut self, status: u16) {
+    /// No role answers this one, but we do.
+    pub fn answered_by_us(&mut self, status: u16) {
         self.status = status;
     }
 

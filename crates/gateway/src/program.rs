@@ -37,7 +37,9 @@ use crate::site_keeper::{SiteKeeper, StoreError};
 pub enum StartError {
     #[error("{address} could not be listened on: {error}; free the port or change [listen]")]
     Listen { address: SocketAddr, error: io::Error },
-    #[error("the worker threads could not be started: {0}")]
+    #[error(
+        "the worker threads could not be started: {0}; allow the process more threads, or write fewer in instance.workers"
+    )]
     Workers(io::Error),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -101,7 +103,7 @@ pub async fn run(
     let end = instance.settings.drain.run(&instance.clients, &readiness, signals.end_at_once()).await;
     instance.tunnels.stop();
     // The goodbyes leave; what does not go in time dies with the process.
-    let _ = tokio::time::timeout(limits::LAST_WORDS * 2, instance.tunnels.closed()).await;
+    let _ = tokio::time::timeout(limits::HANG_UP * 2, instance.tunnels.closed()).await;
     instance.tunnels.end();
     keeper_tasks.end();
     Ok(end)

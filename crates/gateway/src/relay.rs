@@ -45,7 +45,8 @@ enum Upload {
     Abandoned,
 }
 
-/// Bytes of bodies that have passed, and trailers that have not.
+/// Bytes of bodies that have passed, and trailers that have not. Atomic only because the exchange, a future that may
+/// move between threads, holds a reference to it beside the one that reads it at the end.
 #[derive(Debug, Default)]
 pub struct Passed {
     pub request_bytes: AtomicU64,

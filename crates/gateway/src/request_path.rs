@@ -48,7 +48,7 @@ pub async fn serve<E: Edge>(
     let ended = ended.map_err(|stop| if edge.has_answered() { cut(stop) } else { stop });
     if let Err(Stop::Refused(refusal)) = &ended {
         let answer = RefusalAnswer::new(refusal, record.request_id());
-        record.answered(refusal.kind.status());
+        record.answered_by_us(refusal.kind.status());
         edge.give_up_body();
         refusal_answer::send(edge, answer, wants_body).await;
     }
@@ -61,7 +61,7 @@ pub async fn serve<E: Edge>(
 /// Refuses what never became a request, on a connection that goes on.
 pub async fn refuse<E: Edge>(worker: &Worker, client: &Client, refusal: Refusal, edge: &mut E) {
     let mut record = ExchangeRecord::without_request(worker, client);
-    record.answered(refusal.kind.status());
+    record.answered_by_us(refusal.kind.status());
     let answer = RefusalAnswer::new(&refusal, record.request_id());
     refusal_answer::send(edge, answer, true).await;
     record.end(&Err(Stop::Refused(refusal)), &Passed::default());
@@ -70,7 +70,7 @@ pub async fn refuse<E: Edge>(worker: &Worker, client: &Client, refusal: Refusal,
 /// Refuses a head that could not be read; the answer ends the connection.
 pub fn refuse_head(worker: &Worker, client: &Client, refusal: Refusal) -> Bytes {
     let mut record = ExchangeRecord::without_request(worker, client);
-    record.answered(refusal.kind.status());
+    record.answered_by_us(refusal.kind.status());
     let answer = RefusalAnswer::new(&refusal, record.request_id()).closing_bytes();
     record.end(&Err(Stop::Refused(refusal)), &Passed::default());
     answer
@@ -110,7 +110,7 @@ async fn forward<E: Edge>(
 async fn invite_body<E: Edge>(edge: &mut E, request: &ClientRequest) -> Result<(), Stop> {
     if request.expects_continue {
         edge.send_continue().map_err(|_| Stop::ClientGone)?;
-        let flushed = timeout(limits::LINGER, poll_fn(|cx| edge.poll_flush(cx))).await;
+        let flushed = timeout(limits::OWN_ANSWER, poll_fn(|cx| edge.poll_flush(cx))).await;
         flushed.unwrap_or(Err(ClientGone)).map_err(|_| Stop::ClientGone)?;
     }
     Ok(())

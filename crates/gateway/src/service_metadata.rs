@@ -75,7 +75,7 @@ pub async fn send<E: Edge>(edge: &mut E, answer: Answer, record: &mut ExchangeRe
     fields.push(Field::new("Content-Type", "application/json"));
     fields.push(Field::new("Cache-Control", "no-store"));
     fields.push(Field::new("X-CMG-Request-Id", Bytes::copy_from_slice(&record.request_id().hex())));
-    record.answered(200);
+    record.answered_by_us(200);
     let length = answer.body.len() as u64;
     let body = match answer.is_head {
         true => ClientAnswerBody::Nothing { told_length: Some(length) },
