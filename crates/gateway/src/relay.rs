@@ -22,7 +22,7 @@ use crate::registry::Lease;
 /// Why an exchange ended before its answer was delivered whole.
 #[derive(Debug)]
 pub enum Stop {
-    /// The client gets this refusal instead of an answer.
+    /// The client gets this refusal instead of an answer, if none has begun.
     Refused(Refusal),
     /// The client went away first.
     ClientGone,
@@ -151,16 +151,12 @@ impl<'a, E: Edge> Relay<'a, E> {
         let announces = |field: &&Field| field.is("trailer");
         self.announced = wants_trailers.then(|| answer.fields.iter().filter(announces).cloned().collect());
         self.edge.send_head(answer).map_err(|_| Stop::ClientGone)?;
-        let delivered = poll_fn(|cx| self.poll_deliver(cx)).await;
-        if matches!(delivered, Err(Stop::Cut(_) | Stop::Refused(_))) {
-            self.edge.cut();
-        }
-        delivered?;
+        poll_fn(|cx| self.poll_deliver(cx)).await?;
         poll_fn(|cx| self.poll_rest_of_upload(cx)).await
     }
 
     fn poll_deliver(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
-        self.poll_upload(cx).map_err(cut)?;
+        self.poll_upload(cx)?;
         loop {
             match self.edge.poll_room(cx) {
                 Poll::Ready(Ok(())) => {}
@@ -171,9 +167,9 @@ impl<'a, E: Edge> Relay<'a, E> {
                 Poll::Ready(Ok(Event::Data(data))) => self.send_data(data)?,
                 Poll::Ready(Ok(Event::End(trailers))) => return Poll::Ready(self.send_end(trailers)),
                 Poll::Ready(Ok(Event::Head(_) | Event::HandedToRole | Event::Refused(_))) => {
-                    return Poll::Ready(Err(cut(tunnel_lost(&TunnelBroken::Closed).into())));
+                    return Poll::Ready(Err(tunnel_lost(&TunnelBroken::Closed).into()));
                 }
-                Poll::Ready(Err(broken)) => return Poll::Ready(Err(cut(broken_off(broken).into()))),
+                Poll::Ready(Err(broken)) => return Poll::Ready(Err(broken_off(broken).into())),
                 Poll::Pending => {
                     if let Poll::Ready(Err(_)) = self.edge.poll_flush(cx) {
                         return Poll::Ready(Err(Stop::ClientGone));
@@ -199,7 +195,7 @@ impl<'a, E: Edge> Relay<'a, E> {
 
     fn send_end(&mut self, mut trailers: Fields) -> Result<(), Stop> {
         if self.owed.is_some_and(|owed| owed > 0) {
-            return Err(wrong_length("shorter"));
+            return Err(wrong_length("shorter").into());
         }
         let before = trailers.len();
         match &self.announced {
@@ -214,8 +210,8 @@ impl<'a, E: Edge> Relay<'a, E> {
     }
 
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
-        let overdue = || cut(Refusal::new(RefusalKind::TunnelTimeout, "no byte of a body moved in time").into());
-        self.edge.deadline().poll_passed(cx).map(|()| Err(overdue()))
+        let overdue = || Refusal::new(RefusalKind::TunnelTimeout, "no byte of a body moved in time");
+        self.edge.deadline().poll_passed(cx).map(|()| Err(overdue().into()))
     }
 
     /// A client whose body is still being read shows there that it has gone.
@@ -233,7 +229,7 @@ impl<'a, E: Edge> Relay<'a, E> {
 
     fn poll_rest_of_upload(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
         let flushed = self.edge.poll_flush(cx).map_err(|_| Stop::ClientGone)?;
-        self.poll_upload(cx).map_err(cut)?;
+        self.poll_upload(cx)?;
         if flushed.is_ready() && self.upload != Upload::Running {
             return Poll::Ready(Ok(()));
         }
@@ -307,17 +303,9 @@ fn body_stop(error: BodyError) -> Stop {
     }
 }
 
-/// After the answer has begun a refusal can only be shown by breaking off.
-pub fn cut(stop: Stop) -> Stop {
-    match stop {
-        Stop::Refused(refusal) => Stop::Cut(refusal),
-        Stop::ClientGone | Stop::Cut(_) => stop,
-    }
-}
-
 /// An answer that is not as long as announced cannot be delivered whole.
-fn wrong_length(how: &str) -> Stop {
-    Stop::Cut(Refusal::new(RefusalKind::RoleAborted, format!("the answer is {how} than its Content-Length")))
+fn wrong_length(how: &str) -> Refusal {
+    Refusal::new(RefusalKind::RoleAborted, format!("the answer is {how} than its Content-Length"))
 }
 
 /// An answer that the connection point could not complete, or that was lost on the way.

@@ -24,7 +24,7 @@ use crate::filter::AllowedRequest;
 use crate::instance::Worker;
 use crate::pre_auth::PreAuthenticated;
 use crate::refusal_answer::{self, RefusalAnswer};
-use crate::relay::{Passed, Relay, Stop, cut};
+use crate::relay::{Passed, Relay, Stop};
 use crate::selection::Selection;
 use crate::service_metadata;
 
@@ -186,6 +186,14 @@ fn client_answer(answer: AnswerHead, wants: &Wants, request_id: RequestId) -> Cl
         None => ClientAnswerBody::Streamed,
     };
     ClientAnswer { status: answer.status, reason, fields, body }
+}
+
+/// After an answer has begun a refusal can only be shown by breaking off.
+fn cut(stop: Stop) -> Stop {
+    match stop {
+        Stop::Refused(refusal) => Stop::Cut(refusal),
+        Stop::ClientGone | Stop::Cut(_) => stop,
+    }
 }
 
 fn ended_by_drain() -> Stop {
