@@ -23,13 +23,20 @@ use crate::expect::{ask, echoed, refused, request};
 const RELOADED: &str = "\"message\":\"reloaded\"";
 const NOT_RELOADED: &str = "not reloaded; the old settings stay in force";
 
-/// Has a program read its file again, and waits until it says this once more than before.
-async fn reload(program: &Program, says: &str) -> Result<String> {
+/// Has a program do something that it tells of, and waits until it says this once more than before. Its log may be
+/// written after its answer: whoever does not wait for every line takes an older one for the next.
+async fn told<T>(program: &Program, says: &str, act: impl AsyncFnOnce() -> Result<T>) -> Result<(T, String)> {
     let lines = || program.log_text().lines().filter(|line| line.contains(says)).map(str::to_owned).collect::<Vec<_>>();
     let before = lines().len();
-    program.signal("HUP")?;
+    let done = act().await?;
     until(async || Ok(lines().len() > before)).await?;
-    Ok(lines().pop().unwrap_or_default())
+    Ok((done, lines().pop().unwrap_or_default()))
+}
+
+/// Has a program read its file again; the line in which it tells so.
+async fn reload(program: &Program, says: &str) -> Result<String> {
+    let ((), said) = told(program, says, async || program.signal("HUP")).await?;
+    Ok(said)
 }
 
 /// The certificate that the gateway shows to a new connection.
@@ -181,14 +188,18 @@ async fn the_log_level_of_both_programs_follows_their_files() -> Result<()> {
     stack.finish().await
 }
 
-/// What `POST /reload` on a program's admin socket answers.
-async fn reload_by_socket(stack: &Stack, program: &Program) -> Result<String> {
+/// What `POST /reload` on a program's admin socket answers, once its log says this.
+async fn reload_by_socket(stack: &Stack, program: &Program, says: &str) -> Result<String> {
     let socket = stack.folder().join("state").join(&program.name).join("admin.sock");
-    let mut stream = UnixStream::connect(socket).await?;
-    let asked = "POST /reload HTTP/1.1\r\nHost: admin\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    stream.write_all(asked.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
+    let ask = async || {
+        let mut stream = UnixStream::connect(socket).await?;
+        let asked = "POST /reload HTTP/1.1\r\nHost: admin\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        stream.write_all(asked.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok(answer)
+    };
+    let (answer, _) = told(program, says, ask).await?;
     Ok(answer)
 }
 
@@ -198,12 +209,12 @@ async fn what_a_reload_cannot_apply_is_named_to_whoever_asked() -> Result<()> {
     for program in [&stack.gateways[0], &stack.connection_points[0]] {
         let file = file_of(&stack, &program.name);
         change(&file, |text| text.replace("workers = 2", "workers = 3"))?;
-        let answer = reload_by_socket(&stack, program).await?;
+        let answer = reload_by_socket(&stack, program, RELOADED).await?;
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
         let said = reload(program, RELOADED).await?;
         assert!(said.contains("restart to apply ") && said.contains(".workers"), "{said}");
         change(&file, |text| text.replace("workers = 3", "wrokers = 3"))?;
-        let answer = reload_by_socket(&stack, program).await?;
+        let answer = reload_by_socket(&stack, program, NOT_RELOADED).await?;
         assert!(answer.starts_with("HTTP/1.1 422 ") && answer.contains("wrokers"), "{answer}");
     }
     // Whoever else it became, its tunnels would be those of the one it was.
