@@ -1,7 +1,7 @@
 //! A role's answer passes as it is: status, fields, bytes, ends and trailers (G-18, G-19, G-21, G-24).
 
 use anyhow::Result;
-use cmg_client::Request;
+use cmg_client::{Request, RequestBody};
 use cmg_e2e::raw_client::{RawAnswer, RawConnection};
 use cmg_e2e::{Stack, mp};
 
@@ -184,6 +184,22 @@ async fn an_answer_that_breaks_off_is_cut() -> Result<()> {
             let code = answer.field("x-cmg-error");
             assert!(refused(answer.status, code), "{behaviour} over HTTP/2 looks complete: {answer:?}");
         }
+    }
+    stack.finish().await
+}
+
+/// The head of an answer waits for nothing either: the role has sent no byte of the body, because it has none.
+#[tokio::test]
+async fn a_head_reaches_the_client_before_the_first_byte_of_the_body() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    for client in [stack.client()?, stack.http2_client()?] {
+        let mut connection = client.connect().await?;
+        let (writer, body) = RequestBody::streamed(Some(4));
+        let reply = connection.send(Request::new("POST", "/open/_/mirror").body(body)).await?;
+        assert_eq!(reply.status, 200, "{:?}", reply.fields);
+        assert!(writer.write("body").await);
+        drop(writer);
+        assert_eq!(reply.whole().await?.text(), "body");
     }
     stack.finish().await
 }
