@@ -122,6 +122,18 @@ async fn trailers_pass_where_asked_for_and_are_counted_elsewhere() -> Result<()>
     stack.finish().await
 }
 
+/// A client that asks for trailers gets those that the head had named, and no others.
+#[tokio::test]
+async fn a_trailer_that_the_head_did_not_name_is_dropped_and_counted() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    let behaviour = "trailers?field=X-Role-Sum:42&announce=no";
+    let asked = told(&stack, "GET", behaviour, &["TE: trailers", "Connection: TE"]).await?;
+    assert_eq!((asked.text().as_str(), asked.trailers), ("body", Vec::new()));
+    let dropped = |metrics: &cmg_e2e::metrics::Metrics| metrics.sum("cmg_trailers_dropped_total", &[]) == 1.0;
+    stack.gateway_admin()?.wait_for_metrics("that the dropped trailer is counted", dropped).await?;
+    stack.finish().await
+}
+
 #[tokio::test]
 async fn interim_answers_of_a_role_are_dropped() -> Result<()> {
     let stack = Stack::builder().start().await?;
