@@ -1,7 +1,8 @@
-//! A role's answer passes as it is: status, fields, bytes, ends and trailers (G-18, G-19, G-21, G-24).
+//! A role's answer passes as it is: status, fields, bytes, ends and trailers (G-18 to G-21, G-24).
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use cmg_client::{Request, RequestBody};
+use cmg_core::refusal::RefusalKind;
 use cmg_e2e::raw_client::{RawAnswer, RawConnection};
 use cmg_e2e::{Stack, mp};
 
@@ -197,6 +198,25 @@ async fn an_answer_that_breaks_off_is_cut() -> Result<()> {
             assert!(refused(answer.status, code), "{behaviour} over HTTP/2 looks complete: {answer:?}");
         }
     }
+    stack.finish().await
+}
+
+/// Its status had left as 200: the code of what cut it stands in the log and in the metrics.
+#[tokio::test]
+async fn an_answer_that_is_cut_is_counted_under_its_code() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    let mut connection = RawConnection::open(&stack.client()?).await?;
+    // So much that its head has left long before the end.
+    connection.write(request("GET", &mp("SMS_MP/_/abort?at=body&bytes=1000000"), &[])).await?;
+    assert!(connection.answer("GET").await.is_err(), "it looks complete");
+    let seen = stack.wait_at_role("abort", "ended", 1).await?;
+    let code = RefusalKind::RoleAborted.code();
+    let line = stack.exchange_line(seen[0]["id"].as_str().context("no id at the role")?).await?;
+    assert_eq!((&line["outcome"], &line["status"], &line["code"]), (&"cut".into(), &200.into(), &code.into()));
+    let label = format!("code=\"{code}\"");
+    let counted = |metrics: &cmg_e2e::metrics::Metrics| metrics.sum("cmg_refusals_total", &[&label]) == 1.0;
+    stack.gateway_admin()?.wait_for_metrics("that the cut answer is counted", counted).await?;
+    drop(connection);
     stack.finish().await
 }
 
