@@ -49,6 +49,9 @@ pub async fn refused(stack: &Stack, answer: &RawAnswer, kind: RefusalKind) -> Re
     let body: Value = serde_json::from_slice(&answer.body).with_context(about)?;
     ensure!(body["code"] == code && body["status"] == kind.status(), "body: {body}");
     ensure!(body["decided_by"] == kind.decided_by() && body["side"] == kind.side().name(), "body: {body}");
+    // What was wrong is told to whoever sent it, but not to who looks for what there is.
+    let is_told = kind.side().name() == "client" && ![403, 404].contains(&kind.status());
+    ensure!(body.get("detail").is_some() == is_told, "body: {body}");
     ensure!(body["next"].as_str().is_some_and(|next| !next.is_empty()), "body: {body}");
     ensure!(answer.field("retry-after").is_some() == (kind.status() == 503), "Retry-After belongs to 503: {answer:?}");
     let id = answer.field("x-cmg-request-id").context("no X-CMG-Request-Id")?;
