@@ -67,3 +67,21 @@ async fn a_refused_port_leads_to_the_next() -> Result<()> {
     all_serve(&stack).await?;
     stack.finish().await
 }
+
+/// Where only one port is open, tunnels come in by the clients' own: what a connection is stands in its ALPN.
+#[tokio::test]
+async fn tunnels_and_clients_share_a_port() -> Result<()> {
+    let mut stack = Stack::builder().connection_points(0).start_unready().await?;
+    let shared = stack.client_address(0)?.to_string();
+    let file = stack.folder().join("site.toml");
+    let text = fs::read_to_string(&file)?;
+    let own = format!("addresses = [\"{}\"]", stack.gateways[0].address("tunnel")?);
+    ensure!(text.contains(&own), "the tunnel port is not in {text}");
+    fs::write(&file, text.replace(&own, &format!("addresses = [\"{shared}\"]")))?;
+    stack.start_connection_point().await?;
+    stack.wait_ready().await?;
+    wait_for_addresses(&stack, &[shared]).await?;
+    all_serve(&stack).await?;
+    assert_eq!(stack.http2_client()?.get(&mp("SMS_MP/x")).await?.status, 200);
+    stack.finish().await
+}
