@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use cmg_client::{Request, RequestBody};
 use cmg_e2e::admin::{Admin, PATIENCE};
+use cmg_e2e::pki::{Authority, Leaf};
 use cmg_e2e::program::{Program, binaries};
 use cmg_e2e::raw_client::RawConnection;
 use cmg_e2e::stack::SERVICE_NAME;
@@ -14,7 +15,7 @@ use cmg_e2e::{Stack, mp, until};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::expect::{ask, echoed, request};
+use crate::expect::{ask, echoed, echoed_whole, request};
 
 #[tokio::test]
 async fn readiness_follows_configuration_and_tunnel() -> Result<()> {
@@ -80,6 +81,14 @@ async fn service_metadata_tells_the_version_only_to_known_devices() -> Result<()
     let told: Value = serde_json::from_slice(&client.get(with_token).await?.body)?;
     assert_eq!((&told["service_name"], &told["version"]), (&SERVICE_NAME.into(), &Value::Null));
     assert_eq!(client.get(with_certificate).await?.status, 403);
+    // A certificate that nobody believes makes no device known.
+    let strange = Authority::root(&stack.pki.folder, "other-client-ca")?.issue(Leaf::client("other-client"))?;
+    let client = stack.client_of(0, Some(&strange))?;
+    for target in [with_certificate, with_token] {
+        let told = echoed_whole(&client.get(target).await?)?;
+        assert_eq!((&told["service_name"], &told["instance"]), (&SERVICE_NAME.into(), &"gateway-1".into()));
+        assert_eq!(told["version"], Value::Null, "{target}");
+    }
     stack.finish().await
 }
 
