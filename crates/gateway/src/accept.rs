@@ -92,11 +92,11 @@ async fn serve_connection(
     let instance = &worker.instance;
     let hello = match ClientHello::read(&mut socket, deadline).await {
         Ok(hello) => hello,
-        Err(fault) => return hello_failed(&worker, address, &fault),
+        Err(fault) => return hello_failed(instance, port, address, &fault),
     };
     let is_tunnel = hello.offers(TUNNEL_ALPN);
     if port == Port::Tunnels && !is_tunnel {
-        instance.metrics.handshake_failed("tunnel");
+        instance.metrics.handshakes_failed.tunnels.increment();
         return tracing::info!(%address, "a connection on the tunnel port did not offer cmg-tunnel/1");
     }
     let (config, rule) = match is_tunnel {
@@ -153,17 +153,20 @@ async fn client_tls(
         Ok(Err(fault)) => (fault.explain("the client"), fault.refusal()),
         Err(_) => ("the client did not finish the TLS handshake in time".to_owned(), Some(RefusalKind::RequestTimeout)),
     };
-    metrics.handshake_failed("client");
+    metrics.handshakes_failed.clients.increment();
     tracing::info!(%address, why, code = metrics.refused_without_answer(code), "TLS handshake with a client failed");
     None
 }
 
-fn hello_failed(worker: &Worker, address: SocketAddr, fault: &HelloFault) {
+fn hello_failed(instance: &Instance, port: Port, address: SocketAddr, fault: &HelloFault) {
     if fault.is_quiet() {
         return tracing::debug!(%address, %fault, "a connection ended before its ClientHello");
     }
-    let metrics = &worker.instance.metrics;
-    metrics.handshake_failed("client");
+    let metrics = &instance.metrics;
+    match port {
+        Port::Clients => metrics.handshakes_failed.clients.increment(),
+        Port::Tunnels => metrics.handshakes_failed.tunnels.increment(),
+    }
     let code = metrics.refused_without_answer(fault.refusal());
     tracing::info!(%address, %fault, code, "a connection did not begin with a usable ClientHello");
 }

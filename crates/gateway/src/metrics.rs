@@ -1,6 +1,6 @@
 //! The gateway's metrics, registered at start; what the path of a request counts is one atomic addition.
 
-use cmg_core::metrics::{Counter, CounterFamily, Gauge, GaugeFamily, Histogram, Registry};
+use cmg_core::metrics::{Counter, Gauge, GaugeFamily, Histogram, Registry};
 use cmg_core::refusal::RefusalKind;
 
 const OUTCOMES: [&str; 4] = ["answered", "refused", "cut", "client gone"];
@@ -25,11 +25,17 @@ pub struct GatewayMetrics {
     pub site_digest: GaugeFamily<1>,
     pub configurations_applied: Counter,
     pub configurations_refused: Counter,
-    handshake_faults: CounterFamily<1>,
+    pub handshakes_failed: HandshakesFailed,
     /// In the order of `OUTCOMES` and `STATUS_CLASSES`.
     ended: Vec<Vec<Counter>>,
     /// In the order of `RefusalKind::ALL`.
     refused: Vec<Counter>,
+}
+
+/// By who should have been there. Resolved at start: anybody can make handshakes fail, as fast as he likes.
+pub struct HandshakesFailed {
+    pub clients: Counter,
+    pub tunnels: Counter,
 }
 
 impl GatewayMetrics {
@@ -41,6 +47,11 @@ impl GatewayMetrics {
             ["outcome", "status"],
         );
         let refused = registry.counters("cmg_refusals_total", "Exchanges that were refused or cut, by code.", ["code"]);
+        let handshake_faults = registry.counters(
+            "cmg_handshake_faults_total",
+            "TLS handshakes that failed, by which side of the gateway.",
+            ["listener"],
+        );
         Self {
             ended: OUTCOMES.map(|outcome| STATUS_CLASSES.map(|class| ended.with([outcome, class])).into()).into(),
             refused: RefusalKind::ALL.map(|kind| refused.with([kind.code()])).into(),
@@ -61,11 +72,10 @@ impl GatewayMetrics {
             connections_refused: registry
                 .counter("cmg_connections_refused_total", "Connections closed because a limit was reached."),
             accept_errors: registry.counter("cmg_accept_errors_total", "Failures to accept a connection."),
-            handshake_faults: registry.counters(
-                "cmg_handshake_faults_total",
-                "TLS handshakes that failed, by which side of the gateway.",
-                ["listener"],
-            ),
+            handshakes_failed: HandshakesFailed {
+                clients: handshake_faults.with(["client"]),
+                tunnels: handshake_faults.with(["tunnel"]),
+            },
             tunnels: registry.gauge("cmg_tunnels", "Tunnels that may be given work."),
             certificate_expiry: registry.gauges(
                 "cmg_certificate_expiry_timestamp_seconds",
@@ -110,10 +120,6 @@ impl GatewayMetrics {
         let kind = kind?;
         self.refused(kind);
         Some(kind.code())
-    }
-
-    pub fn handshake_failed(&self, listener: &str) {
-        self.handshake_faults.with([listener]).increment();
     }
 }
 

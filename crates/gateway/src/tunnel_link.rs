@@ -35,7 +35,7 @@ pub async fn accept_tunnel(
         Ok(Err(fault)) => fault.explain("the connection point"),
         Err(_) => "the connection point did not finish the TLS handshake in time".to_owned(),
     };
-    instance.metrics.handshake_failed("tunnel");
+    instance.metrics.handshakes_failed.tunnels.increment();
     tracing::warn!(%address, why, "TLS handshake with a connection point failed");
 }
 

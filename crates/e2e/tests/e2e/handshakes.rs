@@ -7,6 +7,8 @@ use cmg_client::Protocol;
 use cmg_e2e::pki::{Authority, Identity, Leaf};
 use cmg_e2e::raw_client::RawConnection;
 use cmg_e2e::{Stack, mp};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::expect::{ask, echoed, request};
 
@@ -91,5 +93,21 @@ async fn an_http2_connection_that_breaks_the_rules_is_counted() -> Result<()> {
     let metrics = stack.gateway_admin()?.metrics().await?;
     assert_eq!(metrics.sum("cmg_refusals_total", &[&format!("code=\"{code}\"")]), 1.0);
     drop(connection);
+    stack.finish().await
+}
+
+/// Whoever knocks at the tunnel port is counted there, and not among the clients.
+#[tokio::test]
+async fn what_is_no_tunnel_is_counted_at_the_port_where_it_came() -> Result<()> {
+    let stack = Stack::builder().start().await?;
+    let mut socket = TcpStream::connect(stack.gateways[0].address("tunnel")?).await?;
+    socket.write_all(b"GET / HTTP/1.1\r\n\r\n").await?;
+    let told = |metrics: &cmg_e2e::metrics::Metrics| {
+        metrics.sum("cmg_handshake_faults_total", &["listener=\"tunnel\""]) == 1.0
+    };
+    stack.gateway_admin()?.wait_for_metrics("that the handshake is counted as failed", told).await?;
+    let metrics = stack.gateway_admin()?.metrics().await?;
+    assert_eq!(metrics.sum("cmg_handshake_faults_total", &["listener=\"client\""]), 0.0);
+    drop(socket);
     stack.finish().await
 }
