@@ -13,6 +13,7 @@ use cmg_core::headers;
 use cmg_core::refusal::{Refusal, RefusalKind};
 use cmg_core::tunnel::TunnelBroken;
 use cmg_core::tunnel::calling::Calling;
+use cmg_core::tunnel::exchange::Received;
 use cmg_core::tunnel::frame::Event;
 use cmg_core::tunnel::message::{AnswerHead, RequestHead};
 
@@ -119,8 +120,8 @@ impl<'a, E: Edge> Relay<'a, E> {
                 Poll::Ready(Ok(Event::Refused(refused))) => {
                     return Poll::Ready(Err(Refusal::new(refused.reason.refusal(), refused.detail).into()));
                 }
-                Poll::Ready(Ok(Event::Data(_) | Event::End(_))) => {
-                    return Poll::Ready(Err(tunnel_lost(&TunnelBroken::Closed).into()));
+                Poll::Ready(Ok(event @ (Event::Data(_) | Event::End(_)))) => {
+                    return Poll::Ready(Err(tunnel_lost(&event.out_of_place(Received::AwaitHead).into()).into()));
                 }
                 Poll::Ready(Err(broken)) => return Poll::Ready(Err(tunnel_lost(&broken).into())),
                 Poll::Pending => break,
@@ -166,8 +167,8 @@ impl<'a, E: Edge> Relay<'a, E> {
             match self.calling.poll_event(cx) {
                 Poll::Ready(Ok(Event::Data(data))) => self.send_data(data)?,
                 Poll::Ready(Ok(Event::End(trailers))) => return Poll::Ready(self.send_end(trailers)),
-                Poll::Ready(Ok(Event::Head(_) | Event::HandedToRole | Event::Refused(_))) => {
-                    return Poll::Ready(Err(tunnel_lost(&TunnelBroken::Closed).into()));
+                Poll::Ready(Ok(event @ (Event::Head(_) | Event::HandedToRole | Event::Refused(_)))) => {
+                    return Poll::Ready(Err(tunnel_lost(&event.out_of_place(Received::Body).into()).into()));
                 }
                 Poll::Ready(Err(broken)) => return Poll::Ready(Err(broken_off(broken).into())),
                 Poll::Pending => {

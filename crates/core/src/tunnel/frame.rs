@@ -47,6 +47,11 @@ pub enum Event<H> {
 }
 
 impl<H> Event<H> {
+    /// The fault of whoever sent this to an end that had no use for it.
+    pub fn out_of_place(&self, at: Received) -> FrameError {
+        Violation { at, said: self.said() }.into()
+    }
+
     fn said(&self) -> Said {
         match self {
             Event::Head(_) => Said::Head,

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use h2::RecvStream;
 
 use super::TunnelBroken;
-use super::frame::{Direction, Event, Reader};
+use super::exchange::Received;
+use super::frame::{Direction, Event, FrameError, Reader};
 use super::message::short;
 
 pub struct Receiving<D> {
@@ -33,7 +34,8 @@ impl<D: Direction> Receiving<D> {
                     let trailers = ready!(self.stream.poll_trailers(cx))?;
                     trailers.as_ref().map_or(Ok(()), grpc_status)?;
                     self.reader.at_end_of_stream()?;
-                    return Poll::Ready(Err(TunnelBroken::Closed));
+                    // The last event has been given out, and there is no other.
+                    return Poll::Ready(Err(FrameError::Truncated.into()));
                 }
             }
         }
@@ -43,9 +45,8 @@ impl<D: Direction> Receiving<D> {
     pub fn poll_finished(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TunnelBroken>> {
         while let Some(chunk) = ready!(self.poll_chunk(cx)?) {
             self.reader.feed(chunk);
-            if self.reader.next_event()?.is_some() {
-                // The state machine has refused it already: nothing may follow the last event.
-                return Poll::Ready(Err(TunnelBroken::Closed));
+            if let Some(event) = self.reader.next_event()? {
+                return Poll::Ready(Err(event.out_of_place(Received::Ended).into()));
             }
         }
         let trailers = ready!(self.stream.poll_trailers(cx))?;

@@ -8,6 +8,7 @@ use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, HeaderValue, Request, Response};
 
+use super::exchange::Received;
 use super::frame::{Event, Requests, answer_piece, handed_piece, refused_piece};
 use super::generated::tunnel_server::{Tunnel, TunnelServer};
 use super::message::{AnswerHead, Lane, Refused, RequestHead};
@@ -85,7 +86,9 @@ impl ServedExchange {
         let answer = Answering { respond, stream: None, has_head: false, is_over: false };
         match poll_fn(|cx| receiving.poll_event(cx)).await? {
             Event::Head(head) => Ok(Self { head, body: Incoming { receiving, is_over: false }, answer }),
-            Event::Data(_) | Event::End(_) | Event::HandedToRole | Event::Refused(_) => Err(TunnelBroken::Closed),
+            event @ (Event::Data(_) | Event::End(_) | Event::HandedToRole | Event::Refused(_)) => {
+                Err(event.out_of_place(Received::AwaitHead).into())
+            }
         }
     }
 }
@@ -115,7 +118,9 @@ impl Incoming {
                 self.is_over = true;
                 Poll::Ready(Ok(Part::End(trailers)))
             }
-            Event::Head(_) | Event::HandedToRole | Event::Refused(_) => Poll::Ready(Err(TunnelBroken::Closed)),
+            event @ (Event::Head(_) | Event::HandedToRole | Event::Refused(_)) => {
+                Poll::Ready(Err(event.out_of_place(Received::Body).into()))
+            }
         }
     }
 }
