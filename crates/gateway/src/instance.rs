@@ -86,7 +86,7 @@ impl Instance {
         self.published.load()
     }
 
-    /// What [`crate::program`] builds TLS settings with.
+    /// For TLS settings, which judge each handshake by what is in force when it comes.
     pub fn published_cell(&self) -> &Arc<ArcSwap<Published>> {
         &self.published
     }

@@ -1,7 +1,6 @@
-//! The gateway's process: command line, then five beats: settings, logs, bind, run, drain.
+//! The gateway's process: command line, then five beats: settings, logs, start, run, drain.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use cmg_core::build_info::BUILD;
@@ -70,12 +69,14 @@ async fn main() -> ExitCode {
 }
 
 async fn run(source: program::Source, settings: GatewaySettings) -> ExitCode {
-    let (logs, signals) = match logs_and_signals(&settings.log) {
+    let (logs, mut signals) = match logs_and_signals(&settings.log) {
         Ok(had) => had,
         Err(error) => return failed(PROGRAM, error, ExitCode::RunTimeFailure),
     };
-    match program::run(source, settings, Arc::clone(&logs), signals).await {
-        Ok(end) => end.exit_code(),
-        Err(error) => could_not_start(PROGRAM, &error, error.exit_code(), &logs),
-    }
+    let mut running = match program::start(source, settings, &logs).await {
+        Ok(running) => running,
+        Err(error) => return could_not_start(PROGRAM, &error, error.exit_code(), &logs),
+    };
+    running.until_stopped(&mut signals).await;
+    running.drain(&mut signals).await.exit_code()
 }

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use cmg_core::admin::{AdminError, AdminListener, Readiness, reload_channel};
+use cmg_core::admin::{AdminError, AdminListener, Readiness, ReloadRequests, reload_channel};
 use cmg_core::limits;
 use cmg_core::logs::Logs;
-use cmg_core::shutdown::{DrainEnd, ExitCode, Signal, Signals, Tasks};
+use cmg_core::shutdown::{DrainEnd, ExitCode, Signal, Signals, TaskHandle, Tasks};
 use cmg_core::tls::chain::ChainFault;
 use cmg_core::tls::client_verifier::Unauthenticated;
 use cmg_core::tls::configs::{self, ConfigFault};
@@ -19,7 +19,7 @@ use cmg_core::tunnel::publication::digest_number;
 use cmg_core::worker::{WorkerIndex, Workers};
 use rustls::ServerConfig;
 use serde_json::json;
-use tokio::time::interval;
+use tokio::time::{interval, timeout};
 
 use crate::PROGRAM;
 use crate::accept::{self, Port};
@@ -67,53 +67,76 @@ pub struct Source {
     pub set: Vec<(String, String)>,
 }
 
-/// Serves until a signal ends it.
-pub async fn run(
-    source: Source,
-    settings: GatewaySettings,
-    logs: Arc<Logs>,
-    mut signals: Signals,
-) -> Result<DrainEnd, StartError> {
+/// A gateway that runs.
+pub struct Running {
+    instance: Arc<Instance>,
+    readiness: Readiness,
+    reloads: ReloadRequests,
+    reloader: Reloader,
+    background: Tasks,
+    /// Dropped, they end.
+    _watches: [TaskHandle<()>; 2],
+    _admin: Vec<AdminListener>,
+    /// Dropped last: it ends the threads.
+    _workers: Workers,
+}
+
+/// Starts everything; what it needs from others comes to it.
+pub async fn start(source: Source, settings: GatewaySettings, logs: &Arc<Logs>) -> Result<Running, StartError> {
     let workers = Workers::start(settings.instance.workers, PROGRAM).map_err(StartError::Workers)?;
-    let keeper_tasks = Tasks::new();
-    let instance = build(settings, &workers, &keeper_tasks)?;
+    let background = Tasks::new();
+    let instance = build(settings, &workers, &background)?;
     let client = open(&instance, Port::Clients)?;
     let tunnel = open(&instance, Port::Tunnels)?;
     let readiness = Readiness::new();
     // Before anybody can ask.
     judge_readiness(&instance, &readiness);
-    let (trigger, mut requests) = reload_channel();
-    let admin = admin_pages::open(&instance, &readiness, trigger, &logs).await?;
+    let (trigger, reloads) = reload_channel();
+    let admin = admin_pages::open(&instance, &readiness, trigger, logs).await?;
     expiry::report(&instance.settings, &instance.metrics);
-    let _expiry = keeper_tasks.spawn("expiry", expiry::watch(Arc::clone(&instance)));
-    let reloader = Reloader { source, logs, instance: Arc::clone(&instance) };
-    let _watch = keeper_tasks.spawn("readiness", watch_readiness(Arc::clone(&instance), readiness.clone()));
+    let watches = [
+        background.spawn("expiry", expiry::watch(Arc::clone(&instance))),
+        background.spawn("readiness", watch_readiness(Arc::clone(&instance), readiness.clone())),
+    ];
+    let reloader = Reloader { source, logs: Arc::clone(logs), instance: Arc::clone(&instance) };
     say_ready(&client, &tunnel, &admin);
-    loop {
-        tokio::select! {
-            signal = signals.next() => match signal {
-                Signal::Drain => break,
-                Signal::EndAtOnce => return Ok(DrainEnd::AtOnce { unfinished: instance.clients.running() }),
-                // The outcome is in the log.
-                Signal::Reload => drop(reloader.reload()),
-            },
-            request = requests.next() => request.answer(reloader.reload()),
+    let (_watches, _admin, _workers) = (watches, admin, workers);
+    Ok(Running { instance, readiness, reloads, reloader, background, _watches, _admin, _workers })
+}
+
+impl Running {
+    /// Follows signals and reloads until it is told to stop.
+    pub async fn until_stopped(&mut self, signals: &mut Signals) {
+        loop {
+            tokio::select! {
+                signal = signals.next() => match signal {
+                    Signal::Drain | Signal::EndAtOnce => return,
+                    // The outcome is in the log.
+                    Signal::Reload => drop(self.reloader.reload()),
+                },
+                request = self.reloads.next() => request.answer(self.reloader.reload()),
+            }
         }
     }
-    let end = instance.settings.drain.run(&instance.clients, &readiness, signals.end_at_once()).await;
-    instance.tunnels.stop();
-    // The goodbyes leave; what does not go in time dies with the process.
-    let _ = tokio::time::timeout(limits::HANG_UP * 2, instance.tunnels.closed()).await;
-    instance.tunnels.end();
-    keeper_tasks.end();
-    Ok(end)
+
+    /// Lets the clients finish, then says goodbye to the connection points, and ends.
+    pub async fn drain(self, signals: &mut Signals) -> DrainEnd {
+        let instance = &self.instance;
+        let end = instance.settings.drain.run(&instance.clients, &self.readiness, signals.end_at_once()).await;
+        instance.tunnels.stop();
+        // The goodbyes leave; what does not go in time dies with the process.
+        let _ = timeout(limits::HANG_UP * 2, instance.tunnels.closed()).await;
+        instance.tunnels.end();
+        self.background.end();
+        end
+    }
 }
 
 /// Everything but listeners.
 pub(crate) fn build(
     settings: GatewaySettings,
     workers: &Workers,
-    keeper_tasks: &Tasks,
+    background: &Tasks,
 ) -> Result<Arc<Instance>, StartError> {
     let metrics = GatewayMetrics::new();
     let published = Arc::new(ArcSwap::from_pointee(Published::default()));
@@ -124,7 +147,7 @@ pub(crate) fn build(
         Arc::clone(&published),
         move |verdict| if verdict.applied { applied.increment() } else { refused.increment() },
         tell_in_force(&metrics, &settings),
-        keeper_tasks,
+        background,
     )?;
     let client_tls = client_tls(&settings, &published)?;
     let tunnel_tls = tunnel_tls(&settings)?;
