@@ -283,7 +283,7 @@ async fn first_part<E: Edge>(edge: &mut E) -> Result<(Bytes, Option<Fields>), St
     .await
 }
 
-/// What a client must not say behind a body it must not say there either.
+/// Without what may not be a trailer: neither end lets a client smuggle a field past its checks behind a body.
 fn clean(mut trailers: Fields) -> Fields {
     headers::clean_trailers(&mut trailers);
     trailers
