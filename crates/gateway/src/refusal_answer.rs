@@ -135,8 +135,33 @@ mod tests {
             assert!(text.contains(&format!("X-CMG-Error: {}\r\n", kind.code())), "{text}");
             let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
             assert_eq!(body["code"], kind.code());
-            assert!(kind.detail_is_public() || !text.contains("mp1.corp"), "an internal name: {text}");
             assert_eq!(text.contains("Retry-After"), kind.status() == 503);
+        }
+    }
+
+    /// Refusals whose detail speaks of nothing but what the client itself has sent.
+    const WITH_DETAIL: [(RefusalKind, u16); 8] = [
+        (RefusalKind::BadRequest, 400),
+        (RefusalKind::MethodNotAllowed, 405),
+        (RefusalKind::RequestTimeout, 408),
+        (RefusalKind::ContentTooLarge, 413),
+        (RefusalKind::UriTooLong, 414),
+        (RefusalKind::MisdirectedRequest, 421),
+        (RefusalKind::HeaderTooLarge, 431),
+        (RefusalKind::VersionNotSupported, 505),
+    ];
+
+    #[test]
+    fn only_a_client_that_broke_the_rules_reads_the_detail() {
+        for kind in RefusalKind::ALL {
+            let refusal = Refusal::new(kind, "mp1.corp.example refused the connection");
+            let answer = RefusalAnswer::new(&refusal, RequestId::random());
+            let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+            let told =
+                WITH_DETAIL.contains(&(kind, answer.status)).then_some("mp1.corp.example refused the connection");
+            assert_eq!(body.get("detail").and_then(|detail| detail.as_str()), told, "{kind:?}: {body}");
+            let text = String::from_utf8(answer.closing_bytes().to_vec()).unwrap();
+            assert_eq!(text.contains("mp1.corp"), told.is_some(), "an internal name: {text}");
         }
     }
 }
