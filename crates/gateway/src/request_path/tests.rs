@@ -103,6 +103,7 @@ impl Edge for TestEdge {
 /// An instance with one site in force and one connection point, whose tunnel leads nowhere.
 struct TestInstance {
     worker: Worker,
+    trusted: Authority,
     client: Client,
     tunnel: Registration,
     keeper_tasks: Tasks,
@@ -128,6 +129,7 @@ impl TestInstance {
         Self {
             worker,
             client: client([trusted.leaf("device")]),
+            trusted,
             tunnel,
             keeper_tasks,
             _workers: workers,
@@ -255,5 +257,27 @@ async fn a_panic_after_the_head_cuts_the_answer() {
     let edge = gateway.serve("GET", METADATA, edge).await;
     assert!(edge.is_cut && !edge.has_ended);
     assert_eq!(PANICS.get(), 1);
+    assert!(gateway.metric("cmg_refusals_total{code=\"CMGService_InternalError\"} 1"));
+    assert!(gateway.metric("cmg_exchanges_total{outcome=\"cut\",status=\"2xx\"} 1"));
+    gateway.keeper_tasks.end();
+}
+
+/// Whoever owns some certificate gets through the handshake; that makes nobody known.
+#[tokio::test]
+async fn service_metadata_tells_no_version_to_a_client_that_no_site_believes() {
+    let mut gateway = TestInstance::start().await;
+    let expired = |params: &mut CertificateParams| params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    for (who, shown, is_told) in [
+        ("known", gateway.trusted.leaf("device"), true),
+        ("of a stranger with the same name", Authority::root("R").leaf("device"), false),
+        ("expired", gateway.trusted.leaf_with("device", expired), false),
+    ] {
+        gateway.client = client([shown]);
+        let answer = gateway.serve("GET", METADATA, TestEdge::default()).await;
+        assert_eq!((answer.status, answer.has_ended), (Some(200), true), "{who}");
+        let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!((&body["service_name"], &body["instance"]), (&SERVICE.into(), &"gw-1".into()), "{who}");
+        assert_eq!(body.get("version").is_some(), is_told, "{who}: {body}");
+    }
     gateway.keeper_tasks.end();
 }
