@@ -1,8 +1,10 @@
 //! Every way in which a role can fail has its own error.
 
 use super::*;
+use crate::limits;
 use crate::site_role::RoleFault;
 use rustls::server::WebPkiClientVerifier;
+use tokio::time::Instant;
 
 #[tokio::test]
 async fn nobody_listens() {
@@ -154,6 +156,47 @@ async fn the_answer_or_the_request_stops_moving() {
     let failure = answer.unwrap_err();
     assert!(matches!(failure, RoleError::RequestStalled { .. }), "{failure}");
     assert_eq!(failure.fault(), RoleFault::RequestTimeout);
+}
+
+/// Each byte is read before the next part of the time passes; the clock stands still meanwhile.
+#[tokio::test]
+async fn an_answer_that_keeps_moving_may_last_longer_than_its_idle_time() {
+    let stage = Stage::new().await;
+    let patience = Patience { idle: Duration::from_secs(20), ..PATIENT };
+    let mut exchange = stage.begin(get(), patience);
+    let server = async {
+        let mut stream = stage.accept().await;
+        write(&mut stream, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n").await;
+        stream
+    };
+    let mut no_parts = Vec::new();
+    let (answer, mut stream) = tokio::join!(head(&mut exchange, &mut no_parts), server);
+    answer.unwrap();
+    tokio::time::pause();
+    for byte in ["s", "l", "o", "w"] {
+        tokio::time::advance(patience.idle * 3 / 4).await;
+        write(&mut stream, byte).await;
+        assert_eq!(poll_fn(|cx| exchange.poll_body(cx)).await.unwrap(), RolePiece::Data(byte.into()));
+    }
+    assert_eq!(poll_fn(|cx| exchange.poll_body(cx)).await.unwrap(), RolePiece::End(Fields::new()));
+}
+
+#[tokio::test]
+async fn the_role_takes_the_connection_and_says_nothing_in_tls() {
+    let stage = Stage::new().await;
+    let server = async {
+        let (mut tcp, _) = stage.listener.accept().await.unwrap();
+        // Its hello has come: from here on the client waits for nothing but us.
+        tcp.read_u8().await.unwrap();
+        tokio::time::pause();
+        (tcp, Instant::now())
+    };
+    let (answer, (_tcp, paused)) = tokio::join!(stage.get(get()), server);
+    let failure = answer.unwrap_err();
+    assert!(matches!(failure, RoleError::TlsTimeout { .. }), "{failure}");
+    assert_eq!((failure.fault(), failure.is_before_request()), (RoleFault::Timeout, true));
+    assert!(paused.elapsed() < limits::ROLE_CONNECT * 2, "by the clock that was stopped: {:?}", paused.elapsed());
+    assert_eq!(stage.counters.connect_failed.get(), 1);
 }
 
 #[tokio::test]

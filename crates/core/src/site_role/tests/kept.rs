@@ -69,6 +69,41 @@ async fn a_connection_that_closed_or_spoke_while_idle_is_not_lent() {
     assert_eq!((stage.counters.connected.get(), stage.counters.open.get()), (2, 0));
 }
 
+/// Nobody has swept since, and a POST could not be sent again.
+#[tokio::test]
+async fn a_post_does_not_meet_a_connection_that_ended_while_idle() {
+    let stage = Stage::new().await;
+    for last_words in ["", "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"] {
+        let server = async {
+            let mut stream = stage.accept().await;
+            read_head(&mut stream).await;
+            write(&mut stream, EMPTY).await;
+            stream
+        };
+        let (answer, mut stream) = tokio::join!(stage.get(get()), server);
+        answer.unwrap();
+        let mut kept = stage.pool.take(&stage.role).unwrap();
+        write(&mut stream, last_words).await;
+        stream.shutdown().await.unwrap();
+        poll_fn(|cx| if kept.is_quiet(cx) { Poll::Pending } else { Poll::Ready(()) }).await;
+        stage.pool.put(&stage.role, kept, PATIENT.idle);
+
+        let server = async {
+            let mut stream = stage.accept().await;
+            read_head(&mut stream).await;
+            write(&mut stream, "HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").await;
+        };
+        let client = async {
+            let mut exchange = stage.begin(request("POST", BodyLength::Known(4)), PATIENT);
+            whole(&mut exchange, vec!["body".into()]).await.unwrap()
+        };
+        let ((head, _), ()) = tokio::join!(client, server);
+        assert_eq!(head.status, 201);
+    }
+    let counters = &stage.counters;
+    assert_eq!((counters.connected.get(), counters.sent_again.get(), counters.open.get()), (4, 0, 0));
+}
+
 #[tokio::test]
 async fn a_repeatable_request_survives_a_kept_connection_that_died() {
     let stage = Stage::new().await;
