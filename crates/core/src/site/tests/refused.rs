@@ -164,6 +164,36 @@ fn ids_and_paths_are_claimed_once() {
 }
 
 #[test]
+fn names_behind_a_role_are_claimed_once_in_any_case() {
+    let second = |name: &str| {
+        let first = "[[roles.custom]]\nname = \"A\"\nmethods = [\"GET\"]\n";
+        let role = "[[roles]]\nid = 1\nkind = \"custom\"\ninternal_url = \"https://a.corp\"\n";
+        format!("{MINIMAL}{role}{first}{}", first.replace("\"A\"", &format!("\"{name}\"")))
+    };
+    for name in ["A", "a"] {
+        assert_eq!(
+            problems(&second(name)),
+            format!(
+                "site.toml:6:1: roles: the path {name} of role 1 is claimed twice; the other is at site.toml:6:1; give each endpoint an external path of its own"
+            )
+        );
+    }
+    assert!(read(&second("b")).is_ok());
+}
+
+#[test]
+fn every_file_of_the_trust_that_cannot_be_read_is_named() {
+    let trust = "roots = [\"one.pem\", \"client-root.pem\", \"two.pem\"]\nintermediates = [\"three.pem\"]\n";
+    assert_eq!(
+        problems(&format!("version = 1\nsite.code = \"PS1\"\n[client_trust]\n{trust}")),
+        "\
+site.toml:4:10: client_trust.roots: FOLDER/one.pem: cannot be read: No such file or directory (os error 2)
+site.toml:4:40: client_trust.roots: FOLDER/two.pem: cannot be read: No such file or directory (os error 2)
+site.toml:5:18: client_trust.intermediates: FOLDER/three.pem: cannot be read: No such file or directory (os error 2)"
+    );
+}
+
+#[test]
 fn trust_is_judged() {
     let folder = tempfile::tempdir().unwrap();
     let root = pki::Authority::root(pki::params("Root"));
