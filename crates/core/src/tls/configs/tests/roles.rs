@@ -53,6 +53,49 @@ async fn a_role_certificate_is_chosen_and_the_choice_explained() {
     say(words(role, client(root, vec![foreign]), "gw.example").await, "must prove who it is", "certificate_required");
 }
 
+/// A role names the roots that it trusts, and the certificates come from authorities below them.
+#[tokio::test]
+async fn a_role_certificate_fits_by_any_issuer_of_its_chain() {
+    let pki = Pki::new();
+    let middle = pki.root.authority("Middle");
+    let below = |name: &str, above: &[&Authority]| middle.leaf(client_params(name)).certified(above);
+    let mut roots = RootCertStore::empty();
+    roots.add(pki.root.der.clone()).unwrap();
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), crate::tls::provider()).build().unwrap();
+    let role = ServerConfig::builder_with_provider(crate::tls::provider())
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .unwrap()
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(pki.server.clone())));
+    let (bare, chained) = (below("bare", &[]), below("chained", &[&middle]));
+    let (served, called) = meet(Arc::new(role), client(&pki.root, vec![bare, chained.clone()]), "gw.example").await;
+    assert_eq!(leaf_of(&served.unwrap()), chained.cert[0].as_ref(), "without its chain nobody can tell");
+    called.unwrap();
+}
+
+#[tokio::test]
+async fn a_role_with_an_older_tls_than_the_least_is_refused() {
+    let pki = Pki::new();
+    let role = ServerConfig::builder_with_provider(crate::tls::provider())
+        .with_protocol_versions(&[&TLS12])
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(pki.server.clone())));
+    let role = Arc::new(role);
+    let least = |floor| {
+        let none = RoleCertificates::new("test", vec![]);
+        role_client(floor, std::slice::from_ref(&pki.root.der), none).unwrap()
+    };
+    let (_, called) = meet(role.clone(), least(TlsFloor::Tls12), "gw.example").await;
+    assert_eq!(called.unwrap().protocol_version(), Some(rustls::ProtocolVersion::TLSv1_2));
+    say(
+        words(role, least(TlsFloor::Tls13), "gw.example").await,
+        "no version of TLS that is allowed here",
+        "protocol_version",
+    );
+}
+
 type Edit<'a> = &'a dyn Fn(&mut rcgen::CertificateParams);
 
 #[tokio::test]
