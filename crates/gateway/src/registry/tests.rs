@@ -119,6 +119,21 @@ async fn a_lane_without_a_connection_uses_the_other() {
     assert_eq!(lease_on(&registry, 0, Lane::Bulk).unwrap().tunnel().lane, Lane::Interactive);
 }
 
+/// Files crowd out nothing, also where their connection is another worker's.
+#[tokio::test]
+async fn a_file_of_any_worker_takes_the_one_bulk_connection() {
+    let registry = Registry::new(2);
+    let _interactive =
+        [tunnel(&registry, "a", Lane::Interactive).await, tunnel(&registry, "a", Lane::Interactive).await];
+    let bulk = tunnel(&registry, "a", Lane::Bulk).await;
+    for worker in 0..2 {
+        let lease = lease_on(&registry, worker, Lane::Bulk).unwrap();
+        assert_eq!(lease.tunnel().number, bulk.tunnel().number, "worker {worker}");
+        let interactive = lease_on(&registry, worker, Lane::Interactive).unwrap();
+        assert_eq!((interactive.tunnel().lane, interactive.tunnel().worker), (Lane::Interactive, WorkerIndex(worker)));
+    }
+}
+
 /// However slow their readers are: below the number that would fill the connection's window.
 #[tokio::test]
 async fn transfers_beyond_what_a_bulk_connection_holds_use_the_other_lane() {
