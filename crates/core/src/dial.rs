@@ -49,7 +49,7 @@ pub async fn connect_any(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
 mod tests {
     use super::*;
     use std::net::Ipv4Addr;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpSocket};
 
     #[tokio::test]
     async fn a_dead_address_does_not_hide_a_living_one() {
@@ -59,6 +59,23 @@ mod tests {
         assert_eq!(connect_any(&[gone, alive]).await.unwrap().peer_addr().unwrap(), alive);
         assert!(connect_any(&[gone]).await.is_err());
         assert!(connect_any(&[]).await.is_err());
+    }
+
+    /// A full queue of connections that nobody accepts is silent to the next: the clock stands still unless everybody
+    /// waits for it, so an address that answers is never late.
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_address_does_not_hide_a_living_one() {
+        let full = TcpSocket::new_v4().unwrap();
+        full.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let full = full.listen(0).unwrap();
+        let silent = full.local_addr().unwrap();
+        let _queued = TcpStream::connect(silent).await.unwrap();
+        let patience = limits::NEXT_ADDRESS * 4;
+        assert!(timeout(patience, connect_any(&[silent])).await.is_err(), "it is not silent");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let alive = listener.local_addr().unwrap();
+        let connected = timeout(patience, connect_any(&[silent, alive])).await.expect("the silent one kept us");
+        assert_eq!(connected.unwrap().peer_addr().unwrap(), alive);
     }
 
     #[tokio::test]
