@@ -99,3 +99,33 @@ async fn tunnels_are_mutual_and_say_which_certificate_is_wrong_on_both_ends() {
     let client_port = tunnel_dialler(pki.client.clone(), std::slice::from_ref(&pki.root.der)).unwrap();
     say(words(pki.server_config(), client_port, "gw.example").await, "offered no protocol", "is this the right port?");
 }
+
+/// A dialler of plain rustls that is right in all but one thing.
+#[tokio::test]
+async fn the_tunnels_listener_takes_neither_an_older_tls_nor_a_dialler_without_a_certificate() {
+    let tunnel = Tunnel::new();
+    let dialler = |version, own: &[&Arc<CertifiedKey>]| {
+        let builder = ClientConfig::builder_with_provider(crate::tls::provider()).with_protocol_versions(&[version]);
+        let builder =
+            builder.unwrap().with_root_certificates(root_store(std::slice::from_ref(&tunnel.root.der)).unwrap());
+        let mut config = match own {
+            [own] => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(own)))),
+            _ => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![b"cmg-tunnel/1".to_vec()];
+        Arc::new(config)
+    };
+    let own = &tunnel.connection_point;
+    let (served, called) = meet(tunnel.listener(), dialler(&TLS13, &[own]), "gw.example").await;
+    assert!(served.is_ok() && called.is_ok(), "it is right");
+    say(
+        words(tunnel.listener(), dialler(&TLS12, &[own]), "gw.example").await,
+        "no version of TLS that is allowed here",
+        "protocol_version",
+    );
+    say(
+        words(tunnel.listener(), dialler(&TLS13, &[]), "gw.example").await,
+        "must prove who it is",
+        "certificate_required",
+    );
+}
