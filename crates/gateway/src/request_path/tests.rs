@@ -4,15 +4,18 @@ use std::process::Command;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Buf;
 use cmg_core::configuration::{Document, Overrides};
 use cmg_core::deadline::Deadline;
 use cmg_core::logs::Logs;
 use cmg_core::refusal::Side;
 use cmg_core::shutdown::{PANICS, Tasks};
+use cmg_core::tunnel::frame::answer_piece;
 use cmg_core::tunnel::message::Lane;
 use cmg_core::worker::{WorkerIndex, Workers};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::UnixTime;
+use tokio::io::DuplexStream;
 use tokio::sync::oneshot;
 
 use super::*;
@@ -36,6 +39,7 @@ struct TestEdge {
     status: Option<u16>,
     fields: Fields,
     body: Vec<u8>,
+    trailers: Fields,
     has_ended: bool,
     is_cut: bool,
     deadline: Option<Deadline>,
@@ -82,8 +86,8 @@ impl Edge for TestEdge {
         Ok(())
     }
 
-    fn send_end(&mut self, _: Fields) -> Result<(), ClientGone> {
-        self.has_ended = true;
+    fn send_end(&mut self, trailers: Fields) -> Result<(), ClientGone> {
+        (self.trailers, self.has_ended) = (trailers, true);
         Ok(())
     }
 
@@ -100,12 +104,14 @@ impl Edge for TestEdge {
     }
 }
 
-/// An instance with one site in force and one connection point, whose tunnel leads nowhere.
+/// An instance with one site in force and one connection point, which is what a test makes of the far end.
 struct TestInstance {
     worker: Worker,
     trusted: Authority,
     client: Client,
     tunnel: Registration,
+    /// Of the tunnel: open and silent unless somebody speaks there.
+    far_end: Option<DuplexStream>,
     keeper_tasks: Tasks,
     _workers: Workers,
     _folder: tempfile::TempDir,
@@ -119,8 +125,7 @@ impl TestInstance {
         let instance = program::build(settings, &workers, &keeper_tasks).unwrap();
         let trusted = Authority::root("R");
         instance.published_cell().store(published(&trusted, &[role(5, "management-point", "")]).into());
-        let (stream, other) = tokio::io::duplex(1024);
-        std::mem::forget(other);
+        let (stream, far_end) = tokio::io::duplex(1024);
         let (caller, driver) = cmg_core::tunnel::calling::open(stream, Lane::Interactive).await.unwrap();
         keeper_tasks.spawn("tunnel", driver).detach();
         let identity = format!("cmg:PS1/cp1/{:032x}", 1).parse().unwrap();
@@ -131,18 +136,29 @@ impl TestInstance {
             client: client([trusted.leaf("device")]),
             trusted,
             tunnel,
+            far_end: Some(far_end),
             keeper_tasks,
             _workers: workers,
             _folder: folder,
         }
     }
 
-    async fn serve(&self, method: &'static str, target: &'static str, mut edge: TestEdge) -> TestEdge {
+    async fn serve(&self, method: &'static str, target: &'static str, edge: TestEdge) -> TestEdge {
+        self.serve_with(Fields::new(), method, target, edge).await
+    }
+
+    async fn serve_with(
+        &self,
+        fields: Fields,
+        method: &'static str,
+        target: &'static str,
+        mut edge: TestEdge,
+    ) -> TestEdge {
         let request = ClientRequest {
             method: Bytes::from_static(method.as_bytes()),
             target: Bytes::from_static(target.as_bytes()),
             host: Some(Bytes::from_static(SERVICE.as_bytes())),
-            fields: Fields::new(),
+            fields,
             body: BodyLength::Chunked,
             expects_continue: false,
         };
@@ -199,6 +215,19 @@ fn only_line<'a>(log: &'a [serde_json::Value], code: &str) -> &'a serde_json::Va
 
 fn panics_in(log: &[serde_json::Value]) -> usize {
     log.iter().filter(|line| line["message"] == "panic").count()
+}
+
+/// Answers one exchange with a head that holds these fields, and with these trailers.
+async fn answer_one(far_end: DuplexStream, fields: &[(&'static str, &'static str)], trailers: Fields) {
+    let fields = fields.iter().map(|(name, value)| Field::new(*name, *value)).collect();
+    let reason = Bytes::from_static(b"OK");
+    let head = AnswerHead { status: 200, reason, fields, content_length: None, role_micros: 1 };
+    let mut connection = h2::server::handshake(far_end).await.unwrap();
+    let (_request, mut respond) = connection.accept().await.unwrap().unwrap();
+    let mut stream = respond.send_response(http::Response::new(()), false).unwrap();
+    let mut piece = answer_piece(Some(head), Bytes::from_static(b"whole"), Some(trailers));
+    stream.send_data(piece.copy_to_bytes(piece.remaining()), true).unwrap();
+    while connection.accept().await.is_some() {}
 }
 
 const METADATA: &str = "/CCM_Proxy_MutualAuth/ServiceMetadata";
@@ -279,5 +308,23 @@ async fn service_metadata_tells_no_version_to_a_client_that_no_site_believes() {
         assert_eq!((&body["service_name"], &body["instance"]), (&SERVICE.into(), &"gw-1".into()), "{who}");
         assert_eq!(body.get("version").is_some(), is_told, "{who}: {body}");
     }
+    gateway.keeper_tasks.end();
+}
+
+/// What a role says behind its body without having announced it reaches nobody, asked for or not.
+#[tokio::test]
+async fn trailers_that_the_role_did_not_announce_are_dropped_and_counted() {
+    let mut gateway = TestInstance::start().await;
+    let trailers = [("X-Sum", "1"), ("X-Sudden", "2"), ("X-More", "3")];
+    let trailers = trailers.into_iter().map(|(name, value)| Field::new(name, value)).collect();
+    let role = answer_one(gateway.far_end.take().unwrap(), &[("Trailer", "X-Sum")], trailers);
+    let asks = [Field::new("TE", "trailers")].into_iter().collect();
+    let edge = tokio::select! {
+        edge = gateway.serve_with(asks, "POST", UPLOAD, TestEdge::default()) => edge,
+        () = role => panic!("the tunnel is gone"),
+    };
+    assert_eq!((edge.status, edge.body.as_slice(), edge.has_ended), (Some(200), &b"whole"[..], true));
+    assert_eq!(edge.trailers, [Field::new("X-Sum", "1")].into_iter().collect());
+    assert!(gateway.metric("cmg_trailers_dropped_total 2"));
     gateway.keeper_tasks.end();
 }
