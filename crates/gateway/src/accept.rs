@@ -105,9 +105,10 @@ async fn serve_connection(
     };
     let Some(begun) = begin(socket, hello, config, rule, deadline, instance).await else { return };
     if is_tunnel {
-        return tunnel_link::accept_tunnel(begun, permit, address, deadline, instance).await;
+        return Box::pin(tunnel_link::accept_tunnel(begun, permit, address, deadline, instance)).await;
     }
-    let Some(stream) = client_tls(begun, address, deadline, &worker).await else { return };
+    // Boxed, like the tunnel's: an open connection would hold the room of its handshake for as long as it lives.
+    let Some(stream) = Box::pin(client_tls(begun, address, deadline, &worker)).await else { return };
     let chain = stream.peer_certificates().map(<[_]>::to_vec).unwrap_or_default();
     let client = Client::new(instance.next_connection_number(), address, chain);
     client_connection::serve(stream, client, worker, deadline).await;

@@ -25,7 +25,8 @@ use crate::request_path;
 pub async fn serve(stream: TlsStream, client: Client, worker: Arc<Worker>, deadline: Instant) {
     let _open = worker.instance.metrics.client_connections.hold();
     if stream.alpn() == Some(HTTP2_ALPN) {
-        serve_http2(stream, Arc::new(client), worker, deadline).await;
+        // Boxed: an HTTP/1.1 connection would hold the room that this one needs.
+        Box::pin(serve_http2(stream, Arc::new(client), worker, deadline)).await;
     } else {
         serve_http1(Http1Connection::new(stream, deadline), &client, &worker).await;
     }
