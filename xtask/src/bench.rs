@@ -91,7 +91,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 fn again_in_release() -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--release", "--quiet", "--package", "xtask"]).current_dir(root::work_tree());
+    command.args(["build", "--release", "--package", "xtask"]).current_dir(root::work_tree());
     ensure!(command.status().context("starting cargo")?.success(), "building xtask in release did not succeed");
     let own = std::env::current_exe()?;
     let program = own.parent().and_then(|debug| debug.parent()).context("an executable without a folder")?;
