@@ -57,7 +57,8 @@ async fn a_client_that_goes_away_while_its_upload_is_blocked_is_gone_at_the_role
         reply = connection.send(Request::new("POST", &target).body(body)) => panic!("an answer from nowhere: {reply:?}"),
         blocked = until_blocked(&stack) => blocked?,
     }
-    stack.wait_at_role("blocked", "cut", 1).await?;
+    // Well before the idle limit would cut it.
+    stack.role_admin()?.json("/_ledger/wait?target=blocked&until=cut&count=1&within=30000").await?;
     drop(connection);
     stack.finish().await
 }
