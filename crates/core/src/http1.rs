@@ -19,7 +19,7 @@ pub use head::{HeadFault, HeadFaultKind, HttpVersion};
 pub use reason::connector_reason;
 pub use request::{BodyLength, RequestHead, take_request_head};
 pub(crate) use syntax::list_elements;
-pub use syntax::{valid_field, valid_host, valid_method, valid_reason};
+pub use syntax::{is_repeatable, valid_field, valid_host, valid_method, valid_reason};
 pub use write::{
     AnswerFraming, write_answer_head, write_chunk_prefix, write_chunk_suffix, write_continue, write_last_chunk,
     write_request_head,

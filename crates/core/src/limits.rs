@@ -138,6 +138,8 @@ pub const REFUSED_DETAIL: usize = 256;
 pub const DRAIN_NOTICE: Duration = Duration::from_millis(500);
 /// Bulk connections per instance.
 pub const BULK_CONNECTIONS: u32 = 1;
+/// Bytes of a request's body that a gateway keeps until it knows that they need not be sent again.
+pub const KEPT_BODY: usize = 64 * KIB;
 /// Tunnels of one connection point at an instance, as a multiple of those that it is told to hold: replaced ones that
 /// died unnoticed count until they have been silent for long enough.
 pub const TUNNEL_GENERATIONS: usize = 4;

@@ -359,6 +359,11 @@ impl RefusalKind {
         if self.entry().status == 503 { Some(crate::limits::RETRY_AFTER) } else { None }
     }
 
+    /// Whether the code tells the client that surely no role has seen the request.
+    pub const fn promises_no_execution(self) -> bool {
+        self.retry_after().is_some()
+    }
+
     /// The gateway failed, as opposed to having refused.
     pub const fn is_our_fault(self) -> bool {
         matches!(self, RefusalKind::InternalError)

@@ -28,7 +28,7 @@ pub use pool::{RoleCounters, RolePool};
 pub use upload::BodyMismatch;
 
 use crate::fields::Fields;
-use crate::http1::BodyLength;
+use crate::http1::{self, BodyLength};
 
 /// Where a role is and how it proves itself. A new configuration makes new ones, and connections of an old
 /// one are never used for a new one.
@@ -56,7 +56,7 @@ pub struct RoleRequest {
 impl RoleRequest {
     /// Sending it a second time has no other effect than sending it once.
     fn is_repeatable(&self) -> bool {
-        matches!(self.method.as_ref(), b"GET" | b"HEAD" | b"OPTIONS" | b"PROPFIND")
+        http1::is_repeatable(&self.method)
     }
 }
 

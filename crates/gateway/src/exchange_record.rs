@@ -14,6 +14,7 @@ use cmg_core::tls::identity::TunnelIdentity;
 use cmg_core::tunnel::message::AnswerHead;
 use tracing::Level;
 
+use crate::attempt::{Attempt, SentAgain};
 use crate::client::Client;
 use crate::edge::ClientRequest;
 use crate::instance::Worker;
@@ -31,6 +32,7 @@ pub struct ExchangeRecord<'a> {
     target: Bytes,
     route: Option<Arc<PublishedRoute>>,
     connection_point: Option<Arc<TunnelIdentity>>,
+    sent_again: Option<SentAgain>,
     status: u16,
     to_head: Option<Duration>,
     at_role: Option<Duration>,
@@ -54,6 +56,7 @@ impl<'a> ExchangeRecord<'a> {
             target: Bytes::new(),
             route: None,
             connection_point: None,
+            sent_again: None,
             status: 0,
             to_head: None,
             at_role: None,
@@ -71,6 +74,14 @@ impl<'a> ExchangeRecord<'a> {
 
     pub fn leased(&mut self, lease: &Lease) {
         self.connection_point = Some(Arc::clone(&lease.tunnel().identity));
+    }
+
+    /// The request may have been sent to a second connection point.
+    pub fn attempted(&mut self, attempt: &Attempt<'_>) {
+        if let Some(again) = attempt.again() {
+            self.leased(attempt.lease());
+            self.sent_again = Some(again);
+        }
     }
 
     pub fn head_arrived(&mut self, answer: &AnswerHead) {
@@ -118,7 +129,8 @@ impl<'a> ExchangeRecord<'a> {
                     .milliseconds("ms_role", at_role)
                     .milliseconds("ms_tunnel", to_head.saturating_sub(at_role));
             }
-            line.text_if("connection_point", self.connection_point.as_ref().map(|who| who.connection_point.as_str()));
+            line.text_if("connection_point", self.connection_point.as_ref().map(|who| who.connection_point.as_str()))
+                .text_if("sent_again", self.sent_again.map(SentAgain::label));
         });
     }
 

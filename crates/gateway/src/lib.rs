@@ -26,6 +26,7 @@ mod pre_auth;
 
 mod filter;
 
+mod attempt;
 mod registry;
 mod relay;
 
@@ -43,5 +44,7 @@ mod metrics;
 pub mod program;
 mod reload;
 
+#[cfg(test)]
+mod test_instance;
 #[cfg(test)]
 mod test_site;

@@ -1,7 +1,9 @@
 //! The gateway's metrics, registered at start; what the path of a request counts is one atomic addition.
 
-use cmg_core::metrics::{Counter, Gauge, GaugeFamily, Histogram, Registry};
+use cmg_core::metrics::{Counter, CounterFamily, Gauge, GaugeFamily, Histogram, Registry};
 use cmg_core::refusal::RefusalKind;
+
+use crate::attempt::{NotSentAgain, SentAgain};
 
 const OUTCOMES: [&str; 4] = ["answered", "refused", "cut", "client gone"];
 const STATUS_CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -26,6 +28,7 @@ pub struct GatewayMetrics {
     pub configurations_applied: Counter,
     pub configurations_refused: Counter,
     pub handshakes_failed: HandshakesFailed,
+    pub sending_again: SendingAgain,
     /// In the order of `OUTCOMES` and `STATUS_CLASSES`.
     ended: Vec<Vec<Counter>>,
     /// In the order of `RefusalKind::ALL`.
@@ -36,6 +39,33 @@ pub struct GatewayMetrics {
 pub struct HandshakesFailed {
     pub clients: Counter,
     pub tunnels: Counter,
+}
+
+/// Decisions about requests that got no answer.
+pub struct SendingAgain {
+    /// By [`SentAgain::label`].
+    pub sent: CounterFamily<1>,
+    /// By [`NotSentAgain::label`].
+    pub not_sent: CounterFamily<1>,
+}
+
+impl SendingAgain {
+    fn new(registry: &Registry) -> Self {
+        Self {
+            sent: registry.closed_counters(
+                "cmg_requests_sent_again_total",
+                "Requests that were sent to a second connection point, by why that was safe.",
+                ["reason"],
+                &SentAgain::LABELS.map(|label| [label]),
+            ),
+            not_sent: registry.closed_counters(
+                "cmg_requests_not_sent_again_total",
+                "Requests without an answer that were not sent again, by why not.",
+                ["reason"],
+                &NotSentAgain::LABELS.map(|label| [label]),
+            ),
+        }
+    }
 }
 
 impl GatewayMetrics {
@@ -76,6 +106,7 @@ impl GatewayMetrics {
                 clients: handshake_faults.with(["client"]),
                 tunnels: handshake_faults.with(["tunnel"]),
             },
+            sending_again: SendingAgain::new(&registry),
             tunnels: registry.gauge("cmg_tunnels", "Tunnels that may be given work."),
             certificate_expiry: registry.gauges(
                 "cmg_certificate_expiry_timestamp_seconds",

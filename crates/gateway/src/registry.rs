@@ -58,6 +58,14 @@ impl Tunnel {
     }
 }
 
+/// Where a request may be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    OtherPoints,
+    /// The other tunnels of the same connection point too.
+    OtherTunnels,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Active,
@@ -126,12 +134,25 @@ impl ConnectionPoint {
     }
 
     fn lease(&self, worker: WorkerIndex, lane: Lane, place: Place) -> Option<Lease> {
-        let lanes = self.preferred.get(worker.0)?;
-        let tunnels = match lane {
-            Lane::Interactive => &lanes[0],
-            Lane::Bulk => &lanes[1],
-        };
-        tunnels.iter().filter(|tunnel| !tunnel.is_draining()).find_map(|tunnel| tunnel.lease(place))
+        self.healthy(worker, lane).find_map(|tunnel| tunnel.lease(place))
+    }
+
+    fn lease_beside(&self, failed: &Tunnel, worker: WorkerIndex, lane: Lane, place: Place) -> Option<Lease> {
+        let mut beside = self.healthy(worker, lane).filter(|tunnel| tunnel.number != failed.number);
+        beside.find_map(|tunnel| tunnel.lease(place))
+    }
+
+    fn healthy(&self, worker: WorkerIndex, lane: Lane) -> impl Iterator<Item = &Arc<Tunnel>> {
+        let lanes = self.preferred.get(worker.0);
+        let tunnels = lanes.map(|[interactive, bulk]| match lane {
+            Lane::Interactive => interactive,
+            Lane::Bulk => bulk,
+        });
+        tunnels.into_iter().flatten().filter(|tunnel| !tunnel.is_draining())
+    }
+
+    fn is(&self, identity: &TunnelIdentity) -> bool {
+        self.tunnels.first().is_some_and(|tunnel| tunnel.identity.connection_point == identity.connection_point)
     }
 }
 
@@ -160,6 +181,29 @@ impl Registry {
     pub fn lease(&self, request: &AllowedRequest, worker: WorkerIndex) -> Result<Lease, Refusal> {
         let place = if request.waits() { Place::Waiting } else { Place::Active };
         self.take_turn(request.site(), worker, request.lane(), place)
+    }
+
+    /// A place on another tunnel than one that has failed, if there is one: on another connection point rather than on
+    /// the same.
+    pub fn lease_elsewhere(
+        &self,
+        request: &AllowedRequest,
+        worker: WorkerIndex,
+        (failed, elsewhere): (&Tunnel, Elsewhere),
+    ) -> Option<Lease> {
+        let place = if request.waits() { Place::Waiting } else { Place::Active };
+        let snapshot = self.snapshot.load();
+        let site = snapshot.sites.get(request.site())?;
+        let turn = site.turns.get(worker.0)?;
+        let is_same = |point: &&ConnectionPoint| point.is(&failed.identity);
+        let first = turn.load(Ordering::Relaxed);
+        let others = (0..site.points.len()).filter_map(|offset| site.points.get((first + offset) % site.points.len()));
+        let lease = others.filter(|point| !is_same(point)).find_map(|point| point.lease(worker, request.lane(), place));
+        if lease.is_some() || elsewhere == Elsewhere::OtherPoints {
+            return lease;
+        }
+        let same = site.points.iter().find(is_same)?;
+        same.lease_beside(failed, worker, request.lane(), place)
     }
 
     fn take_turn(&self, site: &str, worker: WorkerIndex, lane: Lane, place: Place) -> Result<Lease, Refusal> {

@@ -17,8 +17,8 @@ use cmg_core::tunnel::exchange::Received;
 use cmg_core::tunnel::frame::Event;
 use cmg_core::tunnel::message::{AnswerHead, RequestHead};
 
+use crate::attempt::{Attempt, Failure};
 use crate::edge::{BodyError, BodyPart, ClientAnswer, ClientAnswerBody, Edge};
-use crate::registry::Lease;
 
 /// Why an exchange ended before its answer was delivered whole.
 #[derive(Debug)]
@@ -35,6 +35,13 @@ impl From<Refusal> for Stop {
     fn from(refusal: Refusal) -> Self {
         Stop::Refused(refusal)
     }
+}
+
+/// Why no head of an answer came.
+enum NoHead {
+    Stop(Stop),
+    /// Of this connection point; another one may have one.
+    Failed(Failure),
 }
 
 /// How far the upload is.
@@ -68,8 +75,8 @@ pub struct Bounds {
 /// An exchange that has been started.
 pub struct Relay<'a, E> {
     edge: &'a mut E,
+    attempt: Attempt<'a>,
     calling: Calling,
-    lease: Lease,
     bounds: Bounds,
     upload: Upload,
     passed: &'a Passed,
@@ -87,7 +94,7 @@ impl<'a, E: Edge> Relay<'a, E> {
     /// Sends head and first bytes of the body down the leased tunnel.
     pub async fn start(
         edge: &'a mut E,
-        lease: Lease,
+        mut attempt: Attempt<'a>,
         head: RequestHead,
         bounds: Bounds,
         passed: &'a Passed,
@@ -95,42 +102,66 @@ impl<'a, E: Edge> Relay<'a, E> {
         let (data, end) = first_part(edge).await?;
         count_request(passed, data.len(), bounds.request_body)?;
         let upload = if end.is_some() { Upload::Done } else { Upload::Running };
-        let calling = lease.tunnel().caller.start(head, data, end).map_err(|broken| tunnel_lost(&broken))?;
+        let calling = attempt.start(head, data, end)?;
         let patience = bounds.answer;
         edge.deadline().set(patience);
         let (owed, announced, is_blocked) = (None, None, false);
-        Ok(Self { edge, calling, lease, bounds, upload, passed, owed, announced, patience, is_blocked })
+        Ok(Self { edge, attempt, calling, bounds, upload, passed, owed, announced, patience, is_blocked })
     }
 
-    /// Waits for the role's head; the upload goes on meanwhile.
+    /// Waits for the role's head; the upload goes on meanwhile. Without an answer the request is sent once more where
+    /// that is safe.
     pub async fn answer_head(&mut self) -> Result<AnswerHead, Stop> {
-        let head = poll_fn(|cx| self.poll_head(cx)).await?;
-        self.lease.head_arrived();
-        self.patience = self.bounds.idle;
-        self.moved();
-        Ok(head)
-    }
-
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<AnswerHead, Stop>> {
-        self.poll_upload(cx)?;
         loop {
-            match self.calling.poll_event(cx) {
-                Poll::Ready(Ok(Event::Head(head))) => return Poll::Ready(Ok(head)),
-                Poll::Ready(Ok(Event::HandedToRole)) => {}
-                Poll::Ready(Ok(Event::Refused(refused))) => {
-                    return Poll::Ready(Err(Refusal::new(refused.reason.refusal(), refused.detail).into()));
+            match poll_fn(|cx| self.poll_head(cx)).await {
+                Ok(head) => {
+                    self.attempt.answered();
+                    self.patience = self.bounds.idle;
+                    self.moved();
+                    return Ok(head);
                 }
-                Poll::Ready(Ok(event @ (Event::Data(_) | Event::End(_)))) => {
-                    return Poll::Ready(Err(tunnel_lost(&event.out_of_place(Received::AwaitHead).into()).into()));
-                }
-                Poll::Ready(Err(broken)) => return Poll::Ready(Err(tunnel_lost(&broken).into())),
-                Poll::Pending => break,
+                Err(NoHead::Failed(failure)) => self.go_elsewhere(failure)?,
+                Err(NoHead::Stop(stop)) => return Err(stop),
             }
         }
-        if self.poll_gone(cx).is_ready() {
-            return Poll::Ready(Err(Stop::ClientGone));
+    }
+
+    /// The way that the request has taken.
+    pub fn attempt(&self) -> &Attempt<'a> {
+        &self.attempt
+    }
+
+    fn go_elsewhere(&mut self, failure: Failure) -> Result<(), Stop> {
+        self.calling = self.attempt.elsewhere(failure)?;
+        if self.upload == Upload::Abandoned {
+            self.upload = Upload::Running;
         }
-        self.edge.deadline().poll_passed(cx).map(|()| Err(self.head_overdue().into()))
+        self.moved();
+        Ok(())
+    }
+
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<AnswerHead, NoHead>> {
+        self.poll_upload(cx).map_err(NoHead::Stop)?;
+        loop {
+            let failure = match self.calling.poll_event(cx) {
+                Poll::Ready(Ok(Event::Head(head))) => return Poll::Ready(Ok(head)),
+                Poll::Ready(Ok(Event::HandedToRole)) => {
+                    self.attempt.handed_to_role();
+                    continue;
+                }
+                Poll::Ready(Ok(Event::Refused(refused))) => Failure::refused(refused),
+                Poll::Ready(Ok(event @ (Event::Data(_) | Event::End(_)))) => {
+                    Failure::lost(&event.out_of_place(Received::AwaitHead).into())
+                }
+                Poll::Ready(Err(broken)) => Failure::lost(&broken),
+                Poll::Pending => break,
+            };
+            return Poll::Ready(Err(NoHead::Failed(failure)));
+        }
+        if self.poll_gone(cx).is_ready() {
+            return Poll::Ready(Err(NoHead::Stop(Stop::ClientGone)));
+        }
+        self.edge.deadline().poll_passed(cx).map(|()| Err(NoHead::Stop(self.head_overdue().into())))
     }
 
     fn head_overdue(&self) -> Refusal {
@@ -252,19 +283,18 @@ impl<'a, E: Edge> Relay<'a, E> {
             }
             let Poll::Ready(part) = self.edge.poll_body(cx) else { break };
             self.moved();
-            let sent = match part.map_err(body_stop)? {
-                BodyPart::Data(data) => {
-                    count_request(self.passed, data.len(), self.bounds.request_body)?;
-                    self.calling.send(data, None)
-                }
-                BodyPart::End(trailers) => {
-                    self.upload = Upload::Done;
-                    self.calling.send(Bytes::new(), Some(clean(trailers)))
-                }
+            let (data, end) = match part.map_err(body_stop)? {
+                BodyPart::Data(data) => (data, None),
+                BodyPart::End(trailers) => (Bytes::new(), Some(clean(trailers))),
             };
-            if sent.is_err() {
-                self.upload = Upload::Abandoned;
-            }
+            count_request(self.passed, data.len(), self.bounds.request_body)?;
+            self.attempt.keep(&data, end.as_ref());
+            let is_end = end.is_some();
+            self.upload = match self.calling.send(data, end) {
+                _ if is_end => Upload::Done,
+                Ok(()) => Upload::Running,
+                Err(_) => Upload::Abandoned,
+            };
         }
         Ok(())
     }

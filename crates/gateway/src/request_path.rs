@@ -17,6 +17,7 @@ use cmg_core::tunnel::message::{AnswerHead, ClientProof, RequestHead};
 use futures_util::FutureExt;
 use tokio::time::timeout;
 
+use crate::attempt::Attempt;
 use crate::client::Client;
 use crate::edge::{ClientAnswer, ClientAnswerBody, ClientGone, ClientRequest, Edge};
 use crate::exchange_record::ExchangeRecord;
@@ -100,8 +101,11 @@ async fn forward<E: Edge>(
     invite_body(edge, &request).await?;
     let wants = Wants::of(&request);
     let head = onward(&allowed, request, client, record.request_id());
-    let mut relay = Relay::start(edge, lease, head, allowed.bounds(), passed).await?;
-    let answer = relay.answer_head().await?;
+    let attempt = Attempt::new(worker, &allowed, lease);
+    let mut relay = Relay::start(edge, attempt, head, allowed.bounds(), passed).await?;
+    let answer = relay.answer_head().await;
+    record.attempted(relay.attempt());
+    let answer = answer?;
     record.head_arrived(&answer);
     relay.deliver(client_answer(answer, &wants, record.request_id()), wants.trailers).await
 }

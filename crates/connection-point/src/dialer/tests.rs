@@ -15,7 +15,7 @@ use cmg_core::site::{GatewayInstance, SiteConfiguration, SiteGateway};
 use cmg_core::tls::client_hello::ClientHello;
 use cmg_core::tls::configs;
 use cmg_core::tls::load::certified_key;
-use cmg_core::tunnel::calling::{self, Caller};
+use cmg_core::tunnel::calling::{self, Caller, Opening};
 use cmg_core::tunnel::control::{ConfigurationInForce, ConfigurationVerdict, Control, ControlEnd, Said, Saying};
 use cmg_core::tunnel::frame::Event;
 use cmg_core::tunnel::handshake::{GatewayHello, VERSIONS, Versions, new_boot_id};
@@ -207,7 +207,7 @@ impl GatewayEnd {
     }
 
     async fn refused(&self, head: RequestHead) -> Refused {
-        let mut calling = self.caller.start(head, Bytes::new(), Some(Fields::new())).unwrap();
+        let mut calling = self.caller.start(Opening::new(head, Bytes::new(), Some(Fields::new()))).unwrap();
         match poll_fn(|cx| calling.poll_event(cx)).await.unwrap() {
             Event::Refused(refused) => refused,
             other => panic!("not refused but {other:?}"),
@@ -260,7 +260,8 @@ async fn what_comes_after_the_drain_was_told_is_not_started() {
         stage.point.tasks.stop();
         assert!(matches!(gateway.said().await, Ok(Said::Drain)));
         tokio::time::pause();
-        let mut late = gateway.caller.start(request("GET", "/open/x"), Bytes::new(), Some(Fields::new())).unwrap();
+        let mut late =
+            gateway.caller.start(Opening::new(request("GET", "/open/x"), Bytes::new(), Some(Fields::new()))).unwrap();
         tokio::time::advance(limits::DRAIN_NOTICE * 2).await;
         tokio::time::resume();
         let event = poll_fn(|cx| late.poll_event(cx)).await.unwrap();

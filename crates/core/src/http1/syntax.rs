@@ -102,6 +102,11 @@ fn valid_port(port: &[u8]) -> bool {
     port.len() <= 5 && decimal(port).is_some_and(|port| port <= u64::from(u16::MAX))
 }
 
+/// Verbs of which a second run does no harm: they only read.
+pub fn is_repeatable(method: &[u8]) -> bool {
+    matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"PROPFIND")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

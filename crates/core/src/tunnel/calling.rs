@@ -20,6 +20,21 @@ use super::{TunnelBroken, generated, sending, settings};
 use crate::fields::Fields;
 use crate::shutdown::Tasks;
 
+/// The first message of an exchange: head, what there is of the body, and its end if that is known. A clone shares
+/// their bytes, so that a request can be sent again.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    piece: Piece,
+    has_end: bool,
+}
+
+impl Opening {
+    pub fn new(head: RequestHead, data: Bytes, end: Option<Fields>) -> Self {
+        let has_end = end.is_some();
+        Self { piece: request_piece(Some(head), data, end), has_end }
+    }
+}
+
 /// Starts exchanges on one tunnel. Cheap to clone; usable from any worker, cheapest from its own.
 #[derive(Clone)]
 pub struct Caller {
@@ -51,12 +66,10 @@ fn exchange_request() -> Request<()> {
 }
 
 impl Caller {
-    /// Starts an exchange: head, what there is of the body, and its end if that is known.
-    /// An error here proves that nothing was started.
-    pub fn start(&self, head: RequestHead, data: Bytes, end: Option<Fields>) -> Result<Calling, TunnelBroken> {
+    /// Starts an exchange. An error here proves that nothing was started: its head was handed back unwritten.
+    pub fn start(&self, opening: Opening) -> Result<Calling, TunnelBroken> {
         let (answer, mut stream) = self.h2.clone().send_request(self.template.clone(), false)?;
-        let sent_end = end.is_some();
-        stream.send_data(request_piece(Some(head), data, end), sent_end)?;
+        stream.send_data(opening.piece, opening.has_end)?;
         Ok(Calling { stream, answer: Answer::Awaited(answer), end: None })
     }
 
@@ -97,8 +110,8 @@ impl Calling {
     pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event<AnswerHead>, TunnelBroken>> {
         if let Answer::Awaited(response) = &mut self.answer {
             let (parts, body) = match ready!(Pin::new(response).poll(cx)) {
-                Err(error) if is_not_taken(&error) => return Poll::Ready(Ok(Event::Refused(not_taken()))),
-                answered => answered?.into_parts(),
+                Ok(answered) => answered.into_parts(),
+                Err(error) => return Poll::Ready(not_taken(&error).map(Event::Refused).ok_or(error.into())),
             };
             grpc_status(&parts.headers)?;
             self.answer = Answer::Arriving(Receiving::new(body));
@@ -117,12 +130,13 @@ impl Calling {
     }
 }
 
-/// The connection point is leaving, and this stream came behind the last one that it takes: nothing was started.
-fn is_not_taken(error: &h2::Error) -> bool {
-    error.is_go_away() && error.is_remote() && error.reason() == Some(Reason::NO_ERROR)
-}
-
-fn not_taken() -> Refused {
-    let detail = "the connection point has left the tunnel".to_owned();
-    Refused { reason: RefusedReason::Draining, detail, not_started: true }
+/// What HTTP/2 itself proves: a stream that was refused, or that came behind the last one that a leaving connection
+/// point takes, was not started (RFC 9113, 8.7 and 6.8).
+fn not_taken(error: &h2::Error) -> Option<Refused> {
+    let (reason, detail) = match error.reason().filter(|_| error.is_remote())? {
+        Reason::NO_ERROR if error.is_go_away() => (RefusedReason::Draining, "the connection point has left the tunnel"),
+        Reason::REFUSED_STREAM if error.is_reset() => (RefusedReason::Full, "the tunnel takes no more exchanges"),
+        _ => return None,
+    };
+    Some(Refused { reason, detail: detail.to_owned(), not_started: true })
 }

@@ -14,7 +14,7 @@ pub const DATA_TAG: u8 = (15 << 3) | 2;
 const INLINE: usize = 16;
 
 /// A message, or raw bytes of a control call.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Piece {
     inline: [u8; INLINE],
     inline_at: u8,

@@ -1,199 +1,22 @@
 //! A panic in the path of a request, on a whole instance without sockets (O-08, G-20).
 
 use std::process::Command;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Buf;
-use cmg_core::configuration::{Document, Overrides};
-use cmg_core::deadline::Deadline;
 use cmg_core::logs::Logs;
 use cmg_core::refusal::Side;
-use cmg_core::shutdown::{PANICS, Tasks};
+use cmg_core::shutdown::PANICS;
 use cmg_core::tunnel::frame::answer_piece;
-use cmg_core::tunnel::message::Lane;
-use cmg_core::worker::{WorkerIndex, Workers};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::UnixTime;
+use rcgen::CertificateParams;
 use tokio::io::DuplexStream;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::edge::{BodyError, BodyPart};
-use crate::program;
-use crate::registry::Registration;
-use crate::settings::GatewaySettings;
-use crate::test_site::{Authority, SERVICE, client, published, role};
+use crate::test_instance::{TestEdge, TestInstance};
+use crate::test_site::{Authority, SERVICE, client};
 
 /// Set for the process in which the exchanges run: their log is its standard error.
 const INSIDE: &str = "CMG_TEST_EXCHANGES_RUN_HERE";
-
-/// What a client sees of an exchange.
-#[derive(Default)]
-struct TestEdge {
-    /// Where this exchange panics.
-    panics_in_body: bool,
-    panics_in_answer: bool,
-    /// Otherwise the body never comes, and this tells that the client has left.
-    leaves: Option<oneshot::Receiver<()>>,
-    status: Option<u16>,
-    fields: Fields,
-    body: Vec<u8>,
-    trailers: Fields,
-    has_ended: bool,
-    is_cut: bool,
-    deadline: Option<Deadline>,
-}
-
-impl Edge for TestEdge {
-    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<BodyPart, BodyError>> {
-        assert!(!self.panics_in_body, "a fault of ours");
-        let Some(leaves) = &mut self.leaves else { return Poll::Ready(Ok(BodyPart::End(Fields::new()))) };
-        std::pin::Pin::new(leaves).poll(cx).map(|_| Err(BodyError::ClientGone))
-    }
-
-    fn take_end(&mut self) -> Option<Fields> {
-        None
-    }
-
-    fn give_up_body(&mut self) {}
-
-    fn poll_gone(&mut self, _: &mut Context<'_>) -> Poll<()> {
-        Poll::Pending
-    }
-
-    fn send_continue(&mut self) -> Result<(), ClientGone> {
-        Ok(())
-    }
-
-    fn has_answered(&self) -> bool {
-        self.status.is_some()
-    }
-
-    fn send_head(&mut self, answer: ClientAnswer) -> Result<(), ClientGone> {
-        assert!(!self.has_answered(), "two answers to one request");
-        (self.status, self.fields) = (Some(answer.status), answer.fields);
-        Ok(())
-    }
-
-    fn poll_room(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ClientGone>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn send_data(&mut self, data: Bytes) -> Result<(), ClientGone> {
-        assert!(!self.panics_in_answer, "a fault of ours");
-        self.body.extend_from_slice(&data);
-        Ok(())
-    }
-
-    fn send_end(&mut self, trailers: Fields) -> Result<(), ClientGone> {
-        (self.trailers, self.has_ended) = (trailers, true);
-        Ok(())
-    }
-
-    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ClientGone>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn deadline(&mut self) -> &mut Deadline {
-        self.deadline.get_or_insert_with(|| Deadline::after(Duration::from_secs(60)))
-    }
-
-    fn cut(&mut self) {
-        self.is_cut = true;
-    }
-}
-
-/// An instance with one site in force and one connection point, which is what a test makes of the far end.
-struct TestInstance {
-    worker: Worker,
-    trusted: Authority,
-    client: Client,
-    tunnel: Registration,
-    /// Of the tunnel: open and silent unless somebody speaks there.
-    far_end: Option<DuplexStream>,
-    keeper_tasks: Tasks,
-    _workers: Workers,
-    _folder: tempfile::TempDir,
-}
-
-impl TestInstance {
-    async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let settings = settings(folder.path());
-        let (workers, keeper_tasks) = (Workers::start(1, "test").unwrap(), Tasks::new());
-        let instance = program::build(settings, &workers, &keeper_tasks).unwrap();
-        let trusted = Authority::root("R");
-        instance.published_cell().store(published(&trusted, &[role(5, "management-point", "")]).into());
-        let (stream, far_end) = tokio::io::duplex(1024);
-        let (caller, driver) = cmg_core::tunnel::calling::open(stream, Lane::Interactive).await.unwrap();
-        keeper_tasks.spawn("tunnel", driver).detach();
-        let identity = format!("cmg:PS1/cp1/{:032x}", 1).parse().unwrap();
-        let tunnel = instance.registry.place(identity).register(Lane::Interactive, caller, 10);
-        let worker = Worker { index: WorkerIndex(0), instance };
-        Self {
-            worker,
-            client: client([trusted.leaf("device")]),
-            trusted,
-            tunnel,
-            far_end: Some(far_end),
-            keeper_tasks,
-            _workers: workers,
-            _folder: folder,
-        }
-    }
-
-    async fn serve(&self, method: &'static str, target: &'static str, edge: TestEdge) -> TestEdge {
-        self.serve_with(Fields::new(), method, target, edge).await
-    }
-
-    async fn serve_with(
-        &self,
-        fields: Fields,
-        method: &'static str,
-        target: &'static str,
-        mut edge: TestEdge,
-    ) -> TestEdge {
-        let request = ClientRequest {
-            method: Bytes::from_static(method.as_bytes()),
-            target: Bytes::from_static(target.as_bytes()),
-            host: Some(Bytes::from_static(SERVICE.as_bytes())),
-            fields,
-            body: BodyLength::Chunked,
-            expects_continue: false,
-        };
-        serve(&self.worker, &self.client, request, &mut edge, &mut Tasks::new().ending()).await;
-        edge
-    }
-
-    fn metric(&self, line: &str) -> bool {
-        self.worker.instance.metrics.registry.render().lines().any(|said| said == line)
-    }
-}
-
-/// A gateway's file that holds everything by itself or beside it.
-fn settings(folder: &std::path::Path) -> GatewaySettings {
-    use std::os::unix::fs::PermissionsExt;
-    let write = |name: &str, text: &str| {
-        std::fs::write(folder.join(name), text).unwrap();
-        std::fs::set_permissions(folder.join(name), std::fs::Permissions::from_mode(0o600)).unwrap();
-    };
-    let (mut params, key) = (CertificateParams::default(), KeyPair::generate().unwrap());
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    write("ca.pem", &params.self_signed(&key).unwrap().pem());
-    let authority = Issuer::new(params, key);
-    let (params, key) = (CertificateParams::new([SERVICE.to_owned()]).unwrap(), KeyPair::generate().unwrap());
-    write("own.pem", &params.signed_by(&key, &authority).unwrap().pem());
-    write("own.key", &key.serialize_pem());
-    let own = "certificate = \"own.pem\"\nkey = \"own.key\"\n";
-    let text = format!(
-        "[instance]\nname = \"gw-1\"\nstate_directory = '{}'\n[listen]\nclient = [\"127.0.0.1:0\"]\n\
-         [tunnel]\nca = \"ca.pem\"\n{own}[[services]]\nname = \"{SERVICE}\"\n{own}[log]\nformat = \"json\"\n",
-        folder.display()
-    );
-    let document = Document::parse("gateway.toml", &text, Some(folder), Overrides::none()).unwrap();
-    GatewaySettings::read(document, UnixTime::now()).unwrap_or_else(|problems| panic!("{problems}"))
-}
 
 /// The log of the exchanges of a test, which runs again in a process of its own.
 fn log_of(test: &str) -> Vec<serde_json::Value> {
@@ -249,18 +72,17 @@ async fn a_panic_costs_one_exchange_and_is_answered() {
     let neighbour = gateway.serve("POST", UPLOAD, TestEdge { leaves: Some(leaves), ..TestEdge::default() });
     let panicking = async {
         let edge = gateway.serve("POST", UPLOAD, TestEdge { panics_in_body: true, ..TestEdge::default() }).await;
-        assert_eq!(gateway.tunnel.tunnel().load(), (1, 0), "the neighbour's place, and no other");
+        assert_eq!(gateway.points[0].tunnel.tunnel().load(), (1, 0), "the neighbour's place, and no other");
         leave.send(()).unwrap();
         edge
     };
     let (neighbour, answered) = tokio::join!(neighbour, panicking);
     assert_eq!((answered.status, answered.has_ended, answered.is_cut), (Some(500), true, false));
-    let code = answered.fields.iter().find(|field| field.is("x-cmg-error")).unwrap();
-    assert_eq!(&code.value[..], b"CMGService_InternalError");
+    assert_eq!(answered.field("x-cmg-error"), Some(&b"CMGService_InternalError"[..]));
     let body: serde_json::Value = serde_json::from_slice(&answered.body).unwrap();
     assert_eq!((&body["code"], &body["side"]), (&"CMGService_InternalError".into(), &Side::Gateway.name().into()));
     assert_eq!((neighbour.status, neighbour.is_cut), (None, true), "it left, and nobody answered");
-    assert_eq!(gateway.tunnel.tunnel().load(), (0, 0));
+    assert_eq!(gateway.points[0].tunnel.tunnel().load(), (0, 0));
     assert_eq!(PANICS.get(), 1);
     assert!(gateway.metric("cmg_refusals_total{code=\"CMGService_InternalError\"} 1"));
     assert!(gateway.metric("cmg_exchanges_total{outcome=\"refused\",status=\"5xx\"} 1"));
@@ -317,7 +139,7 @@ async fn trailers_that_the_role_did_not_announce_are_dropped_and_counted() {
     let mut gateway = TestInstance::start().await;
     let trailers = [("X-Sum", "1"), ("X-Sudden", "2"), ("X-More", "3")];
     let trailers = trailers.into_iter().map(|(name, value)| Field::new(name, value)).collect();
-    let role = answer_one(gateway.far_end.take().unwrap(), &[("Trailer", "X-Sum")], trailers);
+    let role = answer_one(gateway.points[0].far_end.take().unwrap(), &[("Trailer", "X-Sum")], trailers);
     let asks = [Field::new("TE", "trailers")].into_iter().collect();
     let edge = tokio::select! {
         edge = gateway.serve_with(asks, "POST", UPLOAD, TestEdge::default()) => edge,

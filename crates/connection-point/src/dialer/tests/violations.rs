@@ -86,7 +86,7 @@ async fn a_violation_behind_the_head_of_the_answer_breaks_it_off() {
         let mut gateway = stage.connected(&hello()).await;
         gateway.apply(3).await;
         let begun = Bytes::from_static(b"begun");
-        let mut calling = gateway.caller.start(request("POST", "/open/x"), begun, None).unwrap();
+        let mut calling = gateway.caller.start(Opening::new(request("POST", "/open/x"), begun, None)).unwrap();
         let _role = early_answer(&stage.folder, &listener).await;
         assert!(matches!(poll_fn(|cx| calling.poll_event(cx)).await, Ok(Event::Head(_))));
         poll_fn(|cx| calling.poll_room(cx)).await.unwrap();

@@ -21,7 +21,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::codegen::Service;
 use tonic::{Status, Streaming};
 
-use super::super::calling;
+use super::super::calling::{self, Opening};
 use super::super::frame::Event;
 use super::super::generated as wire;
 use super::super::generated::tunnel_client::TunnelClient;
@@ -178,7 +178,7 @@ async fn what_a_goaway_leaves_out_was_not_started() {
     let (caller, connection) = calling::open(here, Lane::Interactive).await.unwrap();
     let tasks = Tasks::new();
     let _driven = tasks.spawn("connection", async move { drop(connection.await) });
-    let mut calling = caller.start(head(), Bytes::new(), Some(Fields::new())).unwrap();
+    let mut calling = caller.start(Opening::new(head(), Bytes::new(), Some(Fields::new()))).unwrap();
     there.write_all(&[&SETTINGS[..], &GOAWAY].concat()).await.unwrap();
     let event = poll_fn(|cx| calling.poll_event(cx)).await.unwrap();
     let Event::Refused(refused) = event else { panic!("{event:?}") };
@@ -310,7 +310,7 @@ async fn a_plain_tonic_server_is_called() {
     let _connection = tasks.spawn("client connection", connection);
 
     let sent = body();
-    let mut calling = caller.start(head(), Bytes::new(), None).unwrap();
+    let mut calling = caller.start(Opening::new(head(), Bytes::new(), None)).unwrap();
     let mut chunks = sent.chunks(60_000).map(Bytes::copy_from_slice).collect::<Vec<_>>().into_iter();
     let mut ended = false;
     let mut events = Vec::new();

@@ -1,0 +1,262 @@
+//! Where a request is sent: to the connection point whose turn it is, and once more to another one if the first surely
+//! did nothing with it, or if doing it twice does no harm (T-12). The silence of a lost tunnel proves nothing.
+
+use bytes::Bytes;
+use cmg_core::fields::Fields;
+use cmg_core::http1;
+use cmg_core::limits;
+use cmg_core::refusal::{Refusal, RefusalKind};
+use cmg_core::tunnel::TunnelBroken;
+use cmg_core::tunnel::calling::{Calling, Opening};
+use cmg_core::tunnel::message::{Refused, RefusedReason, RequestHead};
+
+use crate::filter::AllowedRequest;
+use crate::instance::Worker;
+use crate::registry::{Elsewhere, Lease};
+
+/// What proves that a connection point has started nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotStarted {
+    /// The tunnel handed the request back before a byte of it was written.
+    Unwritten,
+    Draining,
+    Full,
+    RoleUnreachable,
+    RoleTlsFailed,
+}
+
+/// Why a request is sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SentAgain {
+    Because(NotStarted),
+    /// Its tunnel was lost, and a second run does no harm.
+    Repeatable,
+}
+
+/// Why it is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotSentAgain {
+    MayHaveStarted,
+    BodyNotKept,
+    SecondTime,
+    NobodyElse,
+}
+
+impl SentAgain {
+    pub const LABELS: [&str; 6] =
+        ["unwritten", "draining", "full", "role unreachable", "role tls failed", "repeatable"];
+
+    pub const fn label(self) -> &'static str {
+        match self {
+            SentAgain::Because(NotStarted::Unwritten) => "unwritten",
+            SentAgain::Because(NotStarted::Draining) => "draining",
+            SentAgain::Because(NotStarted::Full) => "full",
+            SentAgain::Because(NotStarted::RoleUnreachable) => "role unreachable",
+            SentAgain::Because(NotStarted::RoleTlsFailed) => "role tls failed",
+            SentAgain::Repeatable => "repeatable",
+        }
+    }
+
+    /// What of the site's tunnels may be tried. What is wrong between a connection point and a role is wrong on each
+    /// of its tunnels.
+    const fn where_to(self) -> Elsewhere {
+        match self {
+            SentAgain::Because(NotStarted::RoleUnreachable | NotStarted::RoleTlsFailed) => Elsewhere::OtherPoints,
+            SentAgain::Because(NotStarted::Unwritten | NotStarted::Draining | NotStarted::Full)
+            | SentAgain::Repeatable => Elsewhere::OtherTunnels,
+        }
+    }
+}
+
+impl NotSentAgain {
+    pub const LABELS: [&str; 4] = ["may have started", "body not kept", "second time", "nobody else"];
+
+    pub const fn label(self) -> &'static str {
+        match self {
+            NotSentAgain::MayHaveStarted => "may have started",
+            NotSentAgain::BodyNotKept => "body not kept",
+            NotSentAgain::SecondTime => "second time",
+            NotSentAgain::NobodyElse => "nobody else",
+        }
+    }
+}
+
+/// A connection point has no answer to give.
+#[derive(Debug)]
+pub struct Failure {
+    refusal: Refusal,
+    proof: Option<NotStarted>,
+}
+
+impl Failure {
+    /// The connection point says so.
+    pub fn refused(refused: Refused) -> Self {
+        let proof = match refused.reason {
+            RefusedReason::Draining => Some(NotStarted::Draining),
+            RefusedReason::Full => Some(NotStarted::Full),
+            RefusedReason::RoleUnreachable => Some(NotStarted::RoleUnreachable),
+            RefusedReason::RoleTlsFailed => Some(NotStarted::RoleTlsFailed),
+            RefusedReason::NotMapped
+            | RefusedReason::Refused
+            | RefusedReason::RoleAborted
+            | RefusedReason::RoleAnswerInvalid
+            | RefusedReason::RoleTimeout
+            | RefusedReason::RequestAborted => None,
+        };
+        let refusal = Refusal::new(refused.reason.refusal(), refused.detail);
+        Self { refusal, proof: proof.filter(|_| refused.not_started) }
+    }
+
+    /// The tunnel ended under the request, or what came over it is no answer.
+    pub fn lost(broken: &TunnelBroken) -> Self {
+        Self { refusal: Refusal::new(RefusalKind::TunnelLost, broken.to_string()), proof: None }
+    }
+
+    fn unwritten(broken: &TunnelBroken) -> Self {
+        let detail = format!("the request was not written: {broken}");
+        Self { refusal: Refusal::new(RefusalKind::NoConnectionPoint, detail), proof: Some(NotStarted::Unwritten) }
+    }
+
+    fn is_lost(&self) -> bool {
+        self.refusal.kind == RefusalKind::TunnelLost
+    }
+}
+
+/// One request on its way to a connection point, or to a second one.
+pub struct Attempt<'a> {
+    worker: &'a Worker,
+    request: &'a AllowedRequest,
+    lease: Lease,
+    /// Run twice it does no harm.
+    is_repeatable: bool,
+    sent: Option<Sent>,
+    again: Option<SentAgain>,
+    /// The first connection point may have run it all the same.
+    may_have_run: bool,
+}
+
+/// What has been sent of a request, for as long as it may be sent again.
+struct Sent {
+    opening: Opening,
+    data: Vec<Bytes>,
+    end: Option<Fields>,
+    bytes: usize,
+}
+
+impl<'a> Attempt<'a> {
+    pub fn new(worker: &'a Worker, request: &'a AllowedRequest, lease: Lease) -> Self {
+        Self { worker, request, lease, is_repeatable: false, sent: None, again: None, may_have_run: false }
+    }
+
+    pub fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// Why this is the second connection point, if it is.
+    pub fn again(&self) -> Option<SentAgain> {
+        self.again
+    }
+
+    /// Sends head, first bytes of the body and its end if that is known.
+    pub fn start(&mut self, head: RequestHead, data: Bytes, end: Option<Fields>) -> Result<Calling, Refusal> {
+        self.is_repeatable = http1::is_repeatable(&head.method);
+        let bytes = data.len();
+        let opening = Opening::new(head, data, end);
+        let fits = bytes <= limits::KEPT_BODY;
+        self.sent = fits.then(|| Sent { opening: opening.clone(), data: Vec::new(), end: None, bytes });
+        match self.lease.tunnel().caller.start(opening) {
+            Ok(calling) => Ok(calling),
+            Err(broken) => self.elsewhere(Failure::unwritten(&broken)),
+        }
+    }
+
+    /// The body goes on with this.
+    pub fn keep(&mut self, data: &Bytes, end: Option<&Fields>) {
+        let Some(sent) = &mut self.sent else { return };
+        sent.bytes += data.len();
+        if sent.bytes > limits::KEPT_BODY {
+            self.sent = None;
+            return;
+        }
+        if !data.is_empty() {
+            sent.data.push(data.clone());
+        }
+        sent.end = end.cloned();
+    }
+
+    /// A role has the request, or its answer has begun: what was kept is needed no more, but for a second run that
+    /// does no harm.
+    pub fn handed_to_role(&mut self) {
+        if !self.is_repeatable {
+            self.sent = None;
+        }
+    }
+
+    /// The answer has begun.
+    pub fn answered(&mut self) {
+        self.sent = None;
+        self.lease.head_arrived();
+    }
+
+    /// Sends the request again if that is safe and somebody is there; otherwise the client gets this refusal.
+    pub fn elsewhere(&mut self, failure: Failure) -> Result<Calling, Refusal> {
+        let metrics = &self.worker.instance.metrics;
+        self.may_have_run |= failure.proof.is_none();
+        let decided = self.decide(&failure).and_then(|why| {
+            let instance = &self.worker.instance;
+            let elsewhere = (self.lease.tunnel(), why.where_to());
+            let lease = instance.registry.lease_elsewhere(self.request, self.worker.index, elsewhere);
+            lease.map(|lease| (why, lease)).ok_or(NotSentAgain::NobodyElse)
+        });
+        match decided {
+            Ok((why, lease)) => {
+                metrics.sending_again.sent.with([why.label()]).increment();
+                (self.again, self.lease) = (Some(why), lease);
+                self.start_again().map_err(|broken| self.give_up(Failure::unwritten(&broken)))
+            }
+            Err(why_not) => {
+                metrics.sending_again.not_sent.with([why_not.label()]).increment();
+                Err(self.give_up(failure))
+            }
+        }
+    }
+
+    fn decide(&self, failure: &Failure) -> Result<SentAgain, NotSentAgain> {
+        if self.again.is_some() {
+            return Err(NotSentAgain::SecondTime);
+        }
+        let why = match failure.proof {
+            Some(proof) => SentAgain::Because(proof),
+            None if self.is_repeatable && failure.is_lost() => SentAgain::Repeatable,
+            None => return Err(NotSentAgain::MayHaveStarted),
+        };
+        if self.sent.is_some() { Ok(why) } else { Err(NotSentAgain::BodyNotKept) }
+    }
+
+    /// What is kept is far less than a stream takes without being asked.
+    fn start_again(&self) -> Result<Calling, TunnelBroken> {
+        let sent = self.sent.as_ref().ok_or(TunnelBroken::Closed)?;
+        let mut calling = self.lease.tunnel().caller.start(sent.opening.clone())?;
+        for data in &sent.data {
+            calling.send(data.clone(), None)?;
+        }
+        if let Some(end) = &sent.end {
+            calling.send(Bytes::new(), Some(end.clone()))?;
+        }
+        Ok(calling)
+    }
+
+    /// Our 503 promises that nothing was executed: it must not tell the second connection point's innocence when the
+    /// first may have run the request.
+    fn give_up(&self, failure: Failure) -> Refusal {
+        let Failure { refusal, .. } = failure;
+        if self.may_have_run && refusal.kind.promises_no_execution() {
+            let detail = format!("the tunnel was lost, and the second connection point refused: {}", refusal.detail);
+            return Refusal::new(RefusalKind::TunnelLost, detail);
+        }
+        refusal
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,224 @@
+//! A whole instance without sockets, for tests of the path of a request: one site in force, a client that a test makes,
+//! and connection points whose far ends a test plays.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use cmg_core::configuration::{Document, Overrides};
+use cmg_core::deadline::Deadline;
+use cmg_core::fields::Fields;
+use cmg_core::http1::BodyLength;
+use cmg_core::shutdown::{TaskHandle, Tasks};
+use cmg_core::tunnel::calling;
+use cmg_core::tunnel::message::Lane;
+use cmg_core::worker::{WorkerIndex, Workers};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::UnixTime;
+use tokio::io::DuplexStream;
+use tokio::sync::oneshot;
+
+use crate::client::Client;
+use crate::edge::{BodyError, BodyPart, ClientAnswer, ClientGone, ClientRequest, Edge};
+use crate::instance::Worker;
+use crate::program;
+use crate::registry::Registration;
+use crate::request_path::serve;
+use crate::settings::GatewaySettings;
+use crate::test_site::{Authority, SERVICE, client, published, role};
+
+/// What a client sees of an exchange.
+#[derive(Default)]
+pub struct TestEdge {
+    /// Where this exchange panics.
+    pub panics_in_body: bool,
+    pub panics_in_answer: bool,
+    /// What it sends, chunk by chunk.
+    pub sends: VecDeque<Bytes>,
+    /// The last chunk is sent when this tells it to.
+    pub last_waits: Option<oneshot::Receiver<()>>,
+    /// Then the body never ends, and this tells that the client has left.
+    pub leaves: Option<oneshot::Receiver<()>>,
+    pub status: Option<u16>,
+    pub fields: Fields,
+    pub body: Vec<u8>,
+    pub trailers: Fields,
+    pub has_ended: bool,
+    pub is_cut: bool,
+    pub deadline: Option<Deadline>,
+}
+
+impl TestEdge {
+    pub fn field(&self, name: &str) -> Option<&[u8]> {
+        self.fields.iter().find(|field| field.is(name)).map(|field| &field.value[..])
+    }
+}
+
+impl Edge for TestEdge {
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Result<BodyPart, BodyError>> {
+        assert!(!self.panics_in_body, "a fault of ours");
+        if self.sends.len() == 1
+            && let Some(waits) = &mut self.last_waits
+        {
+            ready!(Pin::new(waits).poll(cx)).unwrap();
+            self.last_waits = None;
+        }
+        if let Some(chunk) = self.sends.pop_front() {
+            return Poll::Ready(Ok(BodyPart::Data(chunk)));
+        }
+        let Some(leaves) = &mut self.leaves else { return Poll::Ready(Ok(BodyPart::End(Fields::new()))) };
+        Pin::new(leaves).poll(cx).map(|_| Err(BodyError::ClientGone))
+    }
+
+    fn take_end(&mut self) -> Option<Fields> {
+        None
+    }
+
+    fn give_up_body(&mut self) {}
+
+    fn poll_gone(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
+    fn send_continue(&mut self) -> Result<(), ClientGone> {
+        Ok(())
+    }
+
+    fn has_answered(&self) -> bool {
+        self.status.is_some()
+    }
+
+    fn send_head(&mut self, answer: ClientAnswer) -> Result<(), ClientGone> {
+        assert!(!self.has_answered(), "two answers to one request");
+        (self.status, self.fields) = (Some(answer.status), answer.fields);
+        Ok(())
+    }
+
+    fn poll_room(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ClientGone>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn send_data(&mut self, data: Bytes) -> Result<(), ClientGone> {
+        assert!(!self.panics_in_answer, "a fault of ours");
+        self.body.extend_from_slice(&data);
+        Ok(())
+    }
+
+    fn send_end(&mut self, trailers: Fields) -> Result<(), ClientGone> {
+        (self.trailers, self.has_ended) = (trailers, true);
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ClientGone>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn deadline(&mut self) -> &mut Deadline {
+        self.deadline.get_or_insert_with(|| Deadline::after(Duration::from_secs(60)))
+    }
+
+    fn cut(&mut self) {
+        self.is_cut = true;
+    }
+}
+
+/// An instance with one site in force, and connection points which are what a test makes of their far ends.
+pub struct TestInstance {
+    pub worker: Worker,
+    pub trusted: Authority,
+    pub client: Client,
+    pub points: Vec<TestPoint>,
+    pub keeper_tasks: Tasks,
+    _workers: Workers,
+    _folder: tempfile::TempDir,
+}
+
+/// A connection point with one tunnel.
+pub struct TestPoint {
+    pub tunnel: Registration,
+    /// Open and silent unless somebody speaks there.
+    pub far_end: Option<DuplexStream>,
+    /// Ends with the connection.
+    pub driven: TaskHandle<()>,
+}
+
+impl TestInstance {
+    pub async fn start() -> Self {
+        Self::with_points(1).await
+    }
+
+    pub async fn with_points(count: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(folder.path());
+        let (workers, keeper_tasks) = (Workers::start(1, "test").unwrap(), Tasks::new());
+        let instance = program::build(settings, &workers, &keeper_tasks).unwrap();
+        let trusted = Authority::root("R");
+        instance.published_cell().store(published(&trusted, &[role(5, "management-point", "")]).into());
+        let mut points = Vec::new();
+        for number in 1..=count {
+            let (stream, far_end) = tokio::io::duplex(1024);
+            let (caller, driver) = calling::open(stream, Lane::Interactive).await.unwrap();
+            let driven = keeper_tasks.spawn("tunnel", async { drop(driver.await) });
+            let identity = format!("cmg:PS1/cp{number}/{number:032x}").parse().unwrap();
+            let tunnel = instance.registry.place(identity).register(Lane::Interactive, caller, 10);
+            points.push(TestPoint { tunnel, far_end: Some(far_end), driven });
+        }
+        let worker = Worker { index: WorkerIndex(0), instance };
+        let client = client([trusted.leaf("device")]);
+        Self { worker, client, trusted, points, keeper_tasks, _workers: workers, _folder: folder }
+    }
+
+    pub async fn serve(&self, method: &'static str, target: &'static str, edge: TestEdge) -> TestEdge {
+        self.serve_with(Fields::new(), method, target, edge).await
+    }
+
+    pub async fn serve_with(
+        &self,
+        fields: Fields,
+        method: &'static str,
+        target: &'static str,
+        mut edge: TestEdge,
+    ) -> TestEdge {
+        let request = ClientRequest {
+            method: Bytes::from_static(method.as_bytes()),
+            target: Bytes::from_static(target.as_bytes()),
+            host: Some(Bytes::from_static(SERVICE.as_bytes())),
+            fields,
+            body: BodyLength::Chunked,
+            expects_continue: false,
+        };
+        serve(&self.worker, &self.client, request, &mut edge, &mut Tasks::new().ending()).await;
+        edge
+    }
+
+    pub fn metric(&self, line: &str) -> bool {
+        self.worker.instance.metrics.registry.render().lines().any(|said| said == line)
+    }
+}
+
+/// A gateway's file that holds everything by itself or beside it.
+fn settings(folder: &std::path::Path) -> GatewaySettings {
+    use std::os::unix::fs::PermissionsExt;
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.join(name), text).unwrap();
+        std::fs::set_permissions(folder.join(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    let (mut params, key) = (CertificateParams::default(), KeyPair::generate().unwrap());
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    write("ca.pem", &params.self_signed(&key).unwrap().pem());
+    let authority = Issuer::new(params, key);
+    let (params, key) = (CertificateParams::new([SERVICE.to_owned()]).unwrap(), KeyPair::generate().unwrap());
+    write("own.pem", &params.signed_by(&key, &authority).unwrap().pem());
+    write("own.key", &key.serialize_pem());
+    let own = "certificate = \"own.pem\"\nkey = \"own.key\"\n";
+    let text = format!(
+        "[instance]\nname = \"gw-1\"\nstate_directory = '{}'\n[listen]\nclient = [\"127.0.0.1:0\"]\n\
+         [tunnel]\nca = \"ca.pem\"\n{own}[[services]]\nname = \"{SERVICE}\"\n{own}[log]\nformat = \"json\"\n",
+        folder.display()
+    );
+    let document = Document::parse("gateway.toml", &text, Some(folder), Overrides::none()).unwrap();
+    GatewaySettings::read(document, UnixTime::now()).unwrap_or_else(|problems| panic!("{problems}"))
+}
