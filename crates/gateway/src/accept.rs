@@ -43,14 +43,15 @@ pub fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// Accepts until the instance stops accepting. An error of the system backs off; it never ends the loop.
+/// Accepts until the instance stops accepting, and then what is in the queue already: closing on those connections would
+/// reset them. An error of the system backs off; it never ends the loop.
 pub async fn run(listener: std::net::TcpListener, port: Port, worker: Arc<Worker>) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let mut backoff = Duration::ZERO;
     loop {
         let accepted = tokio::select! {
             biased;
-            () = worker.instance.clients.stopping() => return Ok(()),
+            () = worker.instance.clients.stopping() => return accept_rest(listener.into_std()?, port, &worker),
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -66,6 +67,15 @@ pub async fn run(listener: std::net::TcpListener, port: Port, worker: Arc<Worker
             }
         }
     }
+}
+
+/// For their clients these connections are open; some have sent a request on them.
+fn accept_rest(listener: std::net::TcpListener, port: Port, worker: &Arc<Worker>) -> io::Result<()> {
+    while let Ok((socket, address)) = listener.accept() {
+        socket.set_nonblocking(true)?;
+        start(TcpStream::from_std(socket)?, address, port, worker);
+    }
+    Ok(())
 }
 
 fn start(socket: TcpStream, address: SocketAddr, port: Port, worker: &Arc<Worker>) {

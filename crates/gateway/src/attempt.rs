@@ -107,18 +107,13 @@ impl Failure {
         Self { refusal, proof: proof.filter(|_| refused.not_started) }
     }
 
-    /// The tunnel ended under the request, or what came over it is no answer.
-    pub fn lost(broken: &TunnelBroken) -> Self {
-        Self { refusal: Refusal::new(RefusalKind::TunnelLost, broken.to_string()), proof: None }
-    }
-
     fn unwritten(broken: &TunnelBroken) -> Self {
         let detail = format!("the request was not written: {broken}");
         Self { refusal: Refusal::new(RefusalKind::NoConnectionPoint, detail), proof: Some(NotStarted::Unwritten) }
     }
 
     fn is_lost(&self) -> bool {
-        self.refusal.kind == RefusalKind::TunnelLost
+        matches!(self.refusal.kind, RefusalKind::TunnelLost | RefusalKind::EndedByDrain)
     }
 }
 
@@ -150,6 +145,14 @@ impl<'a> Attempt<'a> {
 
     pub fn lease(&self) -> &Lease {
         &self.lease
+    }
+
+    /// The tunnel was lost, or what came over it is no answer. One that had said that it leaves has met its drain's deadline.
+    pub fn lost(&self, broken: &TunnelBroken) -> Refusal {
+        match self.lease.tunnel().is_draining() {
+            true => Refusal::new(RefusalKind::EndedByDrain, format!("the connection point has stopped: {broken}")),
+            false => Refusal::new(RefusalKind::TunnelLost, broken.to_string()),
+        }
     }
 
     /// Why this is the second connection point, if it is.
@@ -196,6 +199,11 @@ impl<'a> Attempt<'a> {
     pub fn answered(&mut self) {
         self.sent = None;
         self.lease.head_arrived();
+    }
+
+    /// The tunnel was lost before the answer began.
+    pub fn lost_without_answer(&self, broken: &TunnelBroken) -> Failure {
+        Failure { refusal: self.lost(broken), proof: None }
     }
 
     /// Sends the request again if that is safe and somebody is there; otherwise the client gets this refusal.

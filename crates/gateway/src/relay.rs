@@ -151,9 +151,9 @@ impl<'a, E: Edge> Relay<'a, E> {
                 }
                 Poll::Ready(Ok(Event::Refused(refused))) => Failure::refused(refused),
                 Poll::Ready(Ok(event @ (Event::Data(_) | Event::End(_)))) => {
-                    Failure::lost(&event.out_of_place(Received::AwaitHead).into())
+                    self.attempt.lost_without_answer(&event.out_of_place(Received::AwaitHead).into())
                 }
-                Poll::Ready(Err(broken)) => Failure::lost(&broken),
+                Poll::Ready(Err(broken)) => self.attempt.lost_without_answer(&broken),
                 Poll::Pending => break,
             };
             return Poll::Ready(Err(NoHead::Failed(failure)));
@@ -199,9 +199,9 @@ impl<'a, E: Edge> Relay<'a, E> {
                 Poll::Ready(Ok(Event::Data(data))) => self.send_data(data)?,
                 Poll::Ready(Ok(Event::End(trailers))) => return Poll::Ready(self.send_end(trailers)),
                 Poll::Ready(Ok(event @ (Event::Head(_) | Event::HandedToRole | Event::Refused(_)))) => {
-                    return Poll::Ready(Err(tunnel_lost(&event.out_of_place(Received::Body).into()).into()));
+                    return Poll::Ready(Err(self.attempt.lost(&event.out_of_place(Received::Body).into()).into()));
                 }
-                Poll::Ready(Err(broken)) => return Poll::Ready(Err(broken_off(broken).into())),
+                Poll::Ready(Err(broken)) => return Poll::Ready(Err(self.broken_off(broken).into())),
                 Poll::Pending => {
                     if let Poll::Ready(Err(_)) = self.edge.poll_flush(cx) {
                         return Poll::Ready(Err(Stop::ClientGone));
@@ -239,6 +239,14 @@ impl<'a, E: Edge> Relay<'a, E> {
         }
         self.passed.dropped_trailers.fetch_add((before - trailers.len()) as u64, Relaxed);
         self.edge.send_end(trailers).map_err(|_| Stop::ClientGone)
+    }
+
+    /// An answer that the connection point could not complete, or that was lost on the way.
+    fn broken_off(&self, broken: TunnelBroken) -> Refusal {
+        match broken {
+            TunnelBroken::Status { message, .. } => Refusal::new(RefusalKind::RoleAborted, message),
+            TunnelBroken::Stream(_) | TunnelBroken::Frame(_) | TunnelBroken::Closed => self.attempt.lost(&broken),
+        }
     }
 
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
@@ -337,16 +345,4 @@ fn body_stop(error: BodyError) -> Stop {
 /// An answer that is not as long as announced cannot be delivered whole.
 fn wrong_length(how: &str) -> Refusal {
     Refusal::new(RefusalKind::RoleAborted, format!("the answer is {how} than its Content-Length"))
-}
-
-/// An answer that the connection point could not complete, or that was lost on the way.
-fn broken_off(broken: TunnelBroken) -> Refusal {
-    match broken {
-        TunnelBroken::Status { message, .. } => Refusal::new(RefusalKind::RoleAborted, message),
-        TunnelBroken::Stream(_) | TunnelBroken::Frame(_) | TunnelBroken::Closed => tunnel_lost(&broken),
-    }
-}
-
-fn tunnel_lost(broken: &TunnelBroken) -> Refusal {
-    Refusal::new(RefusalKind::TunnelLost, broken.to_string())
 }

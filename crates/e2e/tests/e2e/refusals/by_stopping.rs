@@ -9,6 +9,7 @@ use cmg_core::refusal::RefusalKind;
 use cmg_e2e::admin::PATIENCE;
 use cmg_e2e::raw_client::RawConnection;
 use cmg_e2e::{Stack, mp, until};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::expect::{ask, echoed, refused, request};
@@ -69,6 +70,78 @@ async fn a_draining_gateway_serves_what_comes_on_open_connections() -> Result<()
     stack.release("drain", 1).await?;
     assert_eq!(busy.answer("GET").await?.status, 200);
     Ok(())
+}
+
+/// What the kernel has taken for a gateway is open for its clients, and some have asked on it.
+#[tokio::test]
+async fn connections_in_the_queue_are_served_by_a_gateway_that_stops() -> Result<()> {
+    let mut stack = Stack::builder().start().await?;
+    let gateway = &stack.gateways[0];
+    gateway.signal("STOP")?;
+    until(async || stands_still(gateway.pid())).await?;
+    let mut clients = JoinSet::new();
+    let mut queued = Vec::new();
+    for _ in 0..20 {
+        queued.push(TcpStream::connect(stack.client_address(0)?).await?);
+    }
+    for socket in queued {
+        let client = stack.client()?;
+        clients
+            .spawn(async move { client.over(socket).await?.send(Request::get(&mp("SMS_MP/x"))).await?.whole().await });
+    }
+    gateway.signal("TERM")?;
+    gateway.signal("CONT")?;
+    for answer in clients.join_all().await {
+        assert_eq!(answer?.status, 200);
+    }
+    assert!(stack.gateways[0].wait(PATIENCE).await?.success());
+    Ok(())
+}
+
+/// At its deadline a connection point ends what still runs: told as that, a cut where the answer had begun, and what
+/// only reads goes to the other one.
+#[tokio::test]
+async fn the_drain_of_a_connection_point_ends_what_does_not_end() -> Result<()> {
+    let builder = Stack::builder().workers(1).connection_points(2).connection_point_setting("DRAIN__DEADLINE", "1s");
+    let mut stack = builder.start().await?;
+    stack.wait_for_tunnels(4).await?;
+    let ask = [
+        ("POST", mp("CCM_System/_/never")),
+        ("POST", mp("CCM_System/_/slow?hold=cut")),
+        ("GET", mp("SMS_MP/_/poll?key=other")),
+    ];
+    let mut asked = Vec::new();
+    // Twice, so that each connection point has each.
+    for (method, target) in ask.iter().flat_map(|one| [one, one]) {
+        let mut connection = RawConnection::open(&stack.client()?).await?;
+        connection.write(request(method, target, &["Content-Length: 0"])).await?;
+        asked.push(connection);
+        let behind = target.rsplit('/').next().unwrap_or_default().split('?').next().unwrap_or_default();
+        stack.wait_at_role(behind, "begun", 1 + (asked.len() - 1) % 2).await?;
+    }
+    for begun in &mut asked[2..4] {
+        assert_eq!(begun.head().await?.status, 200);
+    }
+    stack.connection_points[1].signal("TERM")?;
+    let leaving = stack.connection_points[1].wait(PATIENCE).await?;
+    assert!(leaving.success(), "{leaving}");
+    stack.wait_at_role("poll", "begun", 3).await?;
+    stack.release("other", 3).await?;
+    for poll in &mut asked[4..] {
+        assert_eq!(poll.answer("GET").await?.status, 200);
+    }
+    let code = RefusalKind::EndedByDrain.code();
+    let gateway = stack.gateway_admin()?;
+    let metrics = gateway.wait_for_metrics("both ends", |metrics| {
+        metrics.sum("cmg_refusals_total", &[&format!("code=\"{code}\"")]) == 2.0
+    });
+    let metrics = metrics.await?;
+    assert_eq!(metrics.sum("cmg_exchanges_total", &["outcome=\"cut\""]), 1.0);
+    assert_eq!(metrics.sum("cmg_exchanges_total", &["outcome=\"refused\"", "status=\"5xx\""]), 1.0);
+    assert_eq!(metrics.sum("cmg_requests_sent_again_total", &["reason=\"repeatable\""]), 1.0);
+    drop(asked);
+    stack.connection_points.remove(1);
+    stack.finish().await
 }
 
 /// A signal is on its way to the threads for a moment.

@@ -1,9 +1,9 @@
 //! Tunnels that are cut and gateways that come back: what was under way is told, what comes next is served.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use cmg_core::refusal::RefusalKind;
 use cmg_e2e::raw_client::RawConnection;
-use cmg_e2e::{Stack, mp};
+use cmg_e2e::{Stack, mp, until};
 
 use super::Tunnels;
 use crate::expect::{ask, echoed, refused, request};
@@ -52,5 +52,52 @@ async fn a_gateway_that_is_killed_is_found_again_on_its_port() -> Result<()> {
     stack.wait_for_tunnels(6).await?;
     stack.wait_ready().await?;
     echoed(&ask(&stack, "GET", &mp("SMS_MP/after"), &[]).await?)?;
+    stack.finish().await
+}
+
+/// The number of the connection point that holds the one exchange of the gateway, once it is there.
+async fn holder(stack: &Stack) -> Result<usize> {
+    let mut holder = None;
+    until(async || {
+        let status = stack.gateway_admin()?.json("/status").await?;
+        let tunnels = status["tunnels"].as_array().context("a status without tunnels")?;
+        let busy =
+            tunnels.iter().find(|tunnel| tunnel["active"] == 1).map(|tunnel| tunnel["connection_point"].to_string());
+        holder = busy.map(|name| usize::from(name.contains("cp2")));
+        Ok(holder.is_some())
+    })
+    .await?;
+    holder.context("somebody who holds it")
+}
+
+/// kill -9 of one of two connection points: what only reads is answered by the other, a POST is never run twice.
+#[tokio::test]
+async fn a_killed_connection_point_costs_only_what_must_not_run_twice() -> Result<()> {
+    let mut stack = Stack::builder().connection_points(2).start().await?;
+    for (method, times) in [("GET", 2), ("POST", 1)] {
+        stack.wait_for_tunnels(6).await?;
+        let mut asked = RawConnection::open(&stack.client()?).await?;
+        let key = format!("killed-{method}");
+        let target = mp(&format!("CCM_System/_/poll?key={key}"));
+        asked.write(request(method, &target, &["Content-Length: 0"])).await?;
+        stack.wait_at_gate(&key, 1).await?;
+        let killed = holder(&stack).await?;
+        stack.connection_points[killed].kill();
+        if method == "POST" {
+            refused(&stack, &asked.answer(method).await?, RefusalKind::TunnelLost).await?;
+        } else {
+            stack.wait_at_role(&key, "begun", times).await?;
+            stack.release(&key, times).await?;
+            let answer = asked.answer(method).await?;
+            assert_eq!(answer.status, 200);
+            let line = stack.exchange_line(answer.field("x-cmg-request-id").context("an id")?).await?;
+            assert_eq!(line["sent_again"], "repeatable", "{line}");
+        }
+        assert_eq!(stack.seen_at_role(&key).await?.len(), times, "{method} at the role");
+        stack.connection_points.remove(killed);
+        let name = killed + 1;
+        stack.start_connection_point_number(name).await?;
+        stack.connection_points.sort_by(|one, other| one.name.cmp(&other.name));
+    }
     stack.finish().await
 }
