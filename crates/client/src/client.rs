@@ -74,23 +74,12 @@ impl Client {
         Connection::over(stream, &self.service_name, self.protocol).await
     }
 
-    /// The same on a TCP connection that is there already.
-    pub async fn over(&self, stream: TcpStream) -> Result<Connection, ClientError> {
-        let stream = self.tls_over(stream).await?;
-        Connection::over(stream, &self.service_name, self.protocol).await
-    }
-
     /// The TLS connection alone, for a caller that writes its own bytes.
     pub async fn connect_tls(&self) -> Result<TlsStream<TcpStream>, ClientError> {
         let address = self.address;
-        let stream = TcpStream::connect(address).await.map_err(|source| ClientError::Connect { address, source })?;
-        self.tls_over(stream).await
-    }
-
-    async fn tls_over(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, ClientError> {
-        let address = self.address;
         let name = ServerName::try_from(self.service_name.clone())
             .map_err(|_| ClientError::ServiceName { name: self.service_name.clone() })?;
+        let stream = TcpStream::connect(address).await.map_err(|source| ClientError::Connect { address, source })?;
         stream.set_nodelay(true).map_err(|source| ClientError::Connect { address, source })?;
         TlsConnector::from(self.settings.clone())
             .connect(name, stream)

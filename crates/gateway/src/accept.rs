@@ -181,3 +181,27 @@ fn hello_failed(instance: &Instance, port: Port, address: SocketAddr, fault: &He
     let code = metrics.refused_without_answer(fault.refusal());
     tracing::info!(%address, %fault, code, "a connection did not begin with a usable ClientHello");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_instance::TestInstance;
+
+    /// A listener that is closed on connections of its queue resets them, requests and all.
+    #[tokio::test]
+    async fn what_waits_in_the_queue_is_accepted_when_accepting_ends() {
+        let gateway = TestInstance::start().await;
+        let worker = Arc::new(gateway.worker);
+        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut queued = Vec::new();
+        for _ in 0..10 {
+            queued.push(TcpStream::connect(address).await.unwrap());
+        }
+        worker.instance.clients.stop();
+        run(listener, Port::Clients, Arc::clone(&worker)).await.unwrap();
+        assert_eq!(worker.instance.clients.running(), queued.len());
+        assert!(TcpStream::connect(address).await.is_err(), "it listens on");
+        worker.instance.clients.end();
+    }
+}

@@ -9,7 +9,6 @@ use cmg_core::refusal::RefusalKind;
 use cmg_e2e::admin::PATIENCE;
 use cmg_e2e::raw_client::RawConnection;
 use cmg_e2e::{Stack, mp, until};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::expect::{ask, echoed, refused, request};
@@ -69,32 +68,6 @@ async fn a_draining_gateway_serves_what_comes_on_open_connections() -> Result<()
     open.expect_end().await?;
     stack.release("drain", 1).await?;
     assert_eq!(busy.answer("GET").await?.status, 200);
-    Ok(())
-}
-
-/// What the kernel has taken for a gateway is open for its clients, and some have asked on it.
-#[tokio::test]
-async fn connections_in_the_queue_are_served_by_a_gateway_that_stops() -> Result<()> {
-    let mut stack = Stack::builder().start().await?;
-    let gateway = &stack.gateways[0];
-    gateway.signal("STOP")?;
-    until(async || stands_still(gateway.pid())).await?;
-    let mut clients = JoinSet::new();
-    let mut queued = Vec::new();
-    for _ in 0..20 {
-        queued.push(TcpStream::connect(stack.client_address(0)?).await?);
-    }
-    for socket in queued {
-        let client = stack.client()?;
-        clients
-            .spawn(async move { client.over(socket).await?.send(Request::get(&mp("SMS_MP/x"))).await?.whole().await });
-    }
-    gateway.signal("TERM")?;
-    gateway.signal("CONT")?;
-    for answer in clients.join_all().await {
-        assert_eq!(answer?.status, 200);
-    }
-    assert!(stack.gateways[0].wait(PATIENCE).await?.success());
     Ok(())
 }
 
