@@ -1,13 +1,18 @@
 //! The role's own pages on its admin listener: the ledger, gates and reports. Tests ask and wait here.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use bytes::Bytes;
+use futures_util::stream;
 use serde_json::{Value, json};
 
 use crate::behaviour::{BadParameter, Parameters};
@@ -22,6 +27,7 @@ pub fn pages(role: Arc<Role>) -> Router {
         .route("/_ledger", get(ledger))
         .route("/_ledger/wait", get(wait))
         .route("/_ledger/totals", get(totals))
+        .route("/_ledger/export", get(export))
         .route("/_ledger/clear", post(clear))
         .route("/_gates", get(gates))
         .route("/_gates/wait", get(wait_at_gate))
@@ -45,6 +51,30 @@ async fn wait(State(role): State<Arc<Role>>, RawQuery(asked): RawQuery) -> Respo
     let in_time = tokio::time::timeout(within, role.ledger.wait(&question)).await.is_ok();
     let status = if in_time { StatusCode::OK } else { StatusCode::GATEWAY_TIMEOUT };
     (status, Json(role.ledger.ask(&question))).into_response()
+}
+
+/// Every request that the ledger counts, a line of JSON each, and a last line by which a reader knows that it has all.
+async fn export(State(role): State<Arc<Role>>, RawQuery(asked): RawQuery) -> Response {
+    let since = match parameters(asked).number("since", 0) {
+        Ok(since) => since,
+        Err(bad) => return answer(Err(bad)),
+    };
+    let pages = stream::unfold(Some(since), move |from| {
+        let role = role.clone();
+        async move {
+            let from = from?;
+            let (page, next) = match role.ledger.export(from) {
+                Some((page, next)) => (page, Some(next)),
+                None => (export_end(&role), None),
+            };
+            Some((Ok::<_, Infallible>(page), next))
+        }
+    });
+    ([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(pages)).into_response()
+}
+
+fn export_end(role: &Role) -> Bytes {
+    format!("{}\n", json!({ "end": role.ledger.totals() })).into()
 }
 
 async fn totals(State(role): State<Arc<Role>>) -> Json<Value> {

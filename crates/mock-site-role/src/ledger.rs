@@ -1,5 +1,6 @@
 //! What the role saw: one entry per request, from its head to the end of its answer, bounded; and totals
-//! that are never forgotten. Tests ask it and wait for it instead of sleeping.
+//! that are never forgotten. Tests ask it and wait for it instead of sleeping; a load generator compares its own
+//! count with the export, for which every entry outlives its details.
 
 mod entry;
 mod question;
@@ -8,6 +9,7 @@ mod seen;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -15,6 +17,7 @@ pub use entry::{Entry, Peer, fields};
 pub use question::{Question, State};
 pub use seen::Seen;
 
+use crate::limits;
 use crate::wire::RawHead;
 
 #[derive(Clone)]
@@ -26,6 +29,7 @@ struct Shared {
     entries: Mutex<Entries>,
     /// Ticks at every change.
     changed: watch::Sender<u64>,
+    /// How many of the newest entries keep their details.
     bound: usize,
     keeps_heads: bool,
 }
@@ -55,7 +59,7 @@ pub struct OpenConnection {
 }
 
 impl Ledger {
-    /// Keeps so many entries; with `keeps_heads` also the fields of every request.
+    /// Keeps so many entries with their details; with `keeps_heads` also the fields of every request.
     pub fn new(bound: usize, keeps_heads: bool) -> Self {
         let shared = Shared { entries: Mutex::default(), changed: watch::Sender::new(0), bound, keeps_heads };
         Self { shared: Arc::new(shared) }
@@ -77,10 +81,7 @@ impl Ledger {
             let sequence = entries.first + entries.list.len() as u64;
             entries.totals.requests += 1;
             entries.list.push_back(Entry::new(sequence, head, peer.clone(), behaviour, keeps_heads));
-            if entries.list.len() > self.shared.bound {
-                entries.list.pop_front();
-                entries.first += 1;
-            }
+            entries.make_room(self.shared.bound);
             sequence
         });
         Seen::new(self.clone(), sequence)
@@ -88,9 +89,13 @@ impl Ledger {
 
     /// The entries that answer a question, oldest first.
     pub fn ask(&self, question: &Question) -> Value {
-        let entries = self.entries();
-        let found: Vec<Value> =
-            entries.list.iter().filter(|entry| question.fits(entry)).take(question.limit).map(Entry::to_json).collect();
+        let (entries, bound) = (self.entries(), self.shared.bound);
+        let found: Vec<Value> = entries
+            .newest(bound)
+            .filter(|entry| question.fits(entry))
+            .filter_map(Entry::to_json)
+            .take(question.limit)
+            .collect();
         json!({ "entries": found })
     }
 
@@ -99,7 +104,7 @@ impl Ledger {
         let mut changed = self.shared.changed.subscribe();
         loop {
             changed.borrow_and_update();
-            if self.entries().list.iter().filter(|entry| question.fits(entry)).count() >= question.count {
+            if self.entries().newest(self.shared.bound).filter(|entry| question.fits(entry)).count() >= question.count {
                 return;
             }
             // The sender lives as long as the ledger.
@@ -107,13 +112,30 @@ impl Ledger {
         }
     }
 
-    pub fn totals(&self) -> Value {
+    /// A page of the export: lines of JSON for the entries from this number on, and the number after them.
+    pub fn export(&self, from: u64) -> Option<(Bytes, u64)> {
         let entries = self.entries();
+        let skipped = from.saturating_sub(entries.first) as usize;
+        let mut page = Vec::new();
+        let mut next = None;
+        for entry in entries.list.iter().skip(skipped).take(limits::EXPORT_PAGE) {
+            next = Some(entry.sequence + 1);
+            if let Some(count) = entry.to_count() {
+                page.extend_from_slice(count.to_string().as_bytes());
+                page.push(b'\n');
+            }
+        }
+        next.map(|next| (page.into(), next))
+    }
+
+    pub fn totals(&self) -> Value {
+        let (entries, bound) = (self.entries(), self.shared.bound);
+        let kept = entries.list.len().min(bound);
         let Totals { requests, bodies_complete, answered, cut, connections, open_connections } = entries.totals;
         json!({
             "requests": requests, "request_bodies_complete": bodies_complete, "answered": answered, "cut": cut,
             "open_requests": requests - answered - cut, "connections": connections,
-            "open_connections": open_connections, "kept": entries.list.len(), "forgotten": entries.first,
+            "open_connections": open_connections, "kept": kept, "counted": entries.list.len(), "forgotten": entries.first,
         })
     }
 
@@ -152,6 +174,24 @@ impl Ledger {
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.shared.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entries {
+    /// The oldest give up their details first and are forgotten much later.
+    fn make_room(&mut self, bound: usize) {
+        if let Some(old) = self.list.len().checked_sub(bound + 1).and_then(|at| self.list.get_mut(at)) {
+            old.forget_details();
+        }
+        if self.list.len() > limits::LEDGER_COUNTED.max(bound) {
+            self.list.pop_front();
+            self.first += 1;
+        }
+    }
+
+    /// Those that have their details.
+    fn newest(&self, bound: usize) -> impl Iterator<Item = &Entry> {
+        self.list.iter().skip(self.list.len().saturating_sub(bound))
     }
 }
 
@@ -197,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dropped_was_cut_and_the_oldest_is_forgotten() {
+    fn what_is_dropped_was_cut_and_the_oldest_loses_its_details() {
         let ledger = Ledger::new(2, false);
         let peer = Arc::new(Peer::default());
         for id in ["a", "b", "c"] {
@@ -206,6 +246,41 @@ mod tests {
         let all = ledger.ask(&Question::default());
         assert_eq!(all["entries"].as_array().unwrap().len(), 2);
         assert_eq!((&all["entries"][0]["id"], &all["entries"][0]["answer"]), (&json!("b"), &json!("cut")));
+        assert_eq!((&ledger.totals()["kept"], &ledger.totals()["counted"]), (&json!(2), &json!(3)));
         assert_eq!((&ledger.totals()["cut"], &ledger.totals()["requests"]), (&json!(3), &json!(3)));
+    }
+
+    #[test]
+    fn the_export_counts_what_has_no_details_any_more() {
+        let ledger = Ledger::new(1, true);
+        let peer = Arc::new(Peer::default());
+        let named = |test: &str, behaviour: &str| {
+            let head =
+                format!("PUT /x/{test} HTTP/1.1\r\nX-CMG-Request-Id: {test}{test}\r\nX-Test-Request: {test}\r\n\r\n");
+            ledger.begin(&RawHead::parse(Bytes::from(head)), &peer, behaviour)
+        };
+        let first = named("a", "echo");
+        let _open = named("b", "echo");
+        let _site = named("c", "site");
+        // What is told after the details are gone still counts.
+        first.body_data(b"hello");
+        first.body_done();
+        first.answering(200);
+        first.answer_data(3);
+        first.answered();
+        drop(first);
+        let (page, next) = ledger.export(0).unwrap();
+        let lines: Vec<Value> =
+            page.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert_eq!(
+            (&lines[0]["test"], &lines[0]["id"], &lines[0]["method"]),
+            (&json!("a"), &json!("aa"), &json!("PUT"))
+        );
+        assert_eq!(lines[0]["body_sha256"], "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
+        assert_eq!((&lines[0]["answer"], &lines[0]["answer_bytes"]), (&json!("complete"), &json!(3)));
+        assert_eq!((&lines[1]["test"], &lines[1]["answer"]), (&json!("b"), &json!("none")));
+        assert_eq!(next, 3);
+        assert!(ledger.export(next).is_none());
     }
 }

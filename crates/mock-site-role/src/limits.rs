@@ -11,10 +11,14 @@ pub const HEAD: usize = 128 * KIB;
 pub const PIECE: usize = 64 * KIB;
 /// Bytes of a chunk-size or trailer line that is followed.
 pub const LINE: usize = 8 * KIB;
-/// Requests that the ledger keeps unless the file says otherwise.
+/// Requests that the ledger keeps with their details unless the file says otherwise.
 pub const LEDGER: usize = 20_000;
 /// Entries that one page of the ledger shows at most.
 pub const LEDGER_PAGE: usize = 1_000;
+/// Requests that the ledger counts, some 400 bytes each: more than any run of the load generator.
+pub const LEDGER_COUNTED: usize = 2_000_000;
+/// Entries that one piece of the export holds: the ledger is held while they are written.
+pub const EXPORT_PAGE: usize = 500;
 /// Gates that are kept: each is one test's.
 pub const GATES: usize = 10_000;
 /// Reports that the site keeps.

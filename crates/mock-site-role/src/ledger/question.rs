@@ -68,7 +68,7 @@ impl Question {
         is_there
             && entry.sequence >= self.since
             && entry.body_length >= self.body
-            && self.id.as_ref().is_none_or(|id| entry.id.as_ref() == Some(id))
+            && self.id.as_ref().is_none_or(|id| entry.id.as_deref() == Some(id))
             && self.target.as_ref().is_none_or(|part| entry.target.contains(part.as_str()))
     }
 }

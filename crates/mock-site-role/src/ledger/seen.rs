@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Ledger;
+use super::{Entry, Ledger};
 
 /// Clones write the same entry; the last one dropped ends it.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ impl Seen {
     }
 
     pub fn body_done(&self) {
-        self.0.ledger.with_entry(self.0.sequence, |entry| entry.body_complete = true);
+        self.0.ledger.with_entry(self.0.sequence, Entry::body_done);
         self.0.ledger.count(|totals| totals.bodies_complete += 1);
     }
 

@@ -86,10 +86,15 @@ impl RawConnection {
         let mut bytes = head(status.as_bytes(), fields);
         bytes.truncate(bytes.len() - 2);
         bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
-        bytes.extend_from_slice(body);
-        self.write(&bytes).await?;
-        self.seen.answer_data(body.len() as u64);
+        self.write_at_once(bytes, body).await?;
         Ok(self.answered())
+    }
+
+    /// A head and its body in one write.
+    pub async fn write_at_once(&mut self, head: Vec<u8>, body: &[u8]) -> io::Result<()> {
+        self.write(&[head.as_slice(), body].concat()).await?;
+        self.seen.answer_data(body.len() as u64);
+        Ok(())
     }
 
     /// The answer is complete and the connection goes on.

@@ -1,5 +1,6 @@
 //! Any status with any reason phrase.
 
+use bytes::Bytes;
 use http::StatusCode;
 
 use super::connection::{field, head};
@@ -22,11 +23,8 @@ impl Raw<'_> {
         }
         self.connection.answering(code);
         let status = [code.to_string().as_bytes(), b" ", &reason].concat();
-        let mut answer = head(&status, &fields);
-        if has_body && !self.is_head() {
-            answer.extend_from_slice(&content::piece(0, 0, bytes as usize));
-        }
-        self.connection.write(&answer).await?;
+        let body = if has_body && !self.is_head() { content::piece(0, 0, bytes as usize) } else { Bytes::new() };
+        self.connection.write_at_once(head(&status, &fields), &body).await?;
         Ok(self.connection.answered())
     }
 
