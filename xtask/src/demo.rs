@@ -6,7 +6,6 @@ mod steps;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -49,7 +48,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let steps = Steps::begin();
     let folder = fresh_folder(&arguments.dir)?;
     steps.say("building the programs; the first time takes some minutes");
-    steps.run(&mut build(arguments))?;
+    steps.run(&mut root::build_programs(arguments.release))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(demonstrate(arguments, &folder, &steps))
 }
@@ -66,21 +65,6 @@ pub fn in_ci() -> Result<()> {
         internal_url: None,
         internal_ca: None,
     })
-}
-
-fn build(arguments: &Arguments) -> Command {
-    let mut command = Command::new("cargo");
-    command.current_dir(root::work_tree()).args(["build", "--bins"]);
-    for package in ["cmg-gateway", "cmg-connection-point", "cmg-mock-site-role"] {
-        command.args(["--package", package]);
-    }
-    command.args(arguments.release.then_some("--release"));
-    command
-}
-
-fn binaries(arguments: &Arguments) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root::work_tree().join("target"), PathBuf::from);
-    target.join(if arguments.release { "release" } else { "debug" })
 }
 
 /// The folder, without what an earlier demo left in it. Never empties a folder that is somebody else's.
@@ -105,7 +89,7 @@ async fn demonstrate(arguments: &Arguments, folder: &Path, steps: &Steps) -> Res
     steps.say(&format!("making keys and starting everything in {}", folder.display()));
     let mut builder = Stack::builder()
         .folder(folder)
-        .binaries(&binaries(arguments))
+        .binaries(&root::programs(arguments.release))
         .gateways(arguments.instances.into())
         .connection_points(arguments.connection_points.into());
     if let Some(url) = &arguments.internal_url {

@@ -9,6 +9,7 @@ mod demo;
 mod docker;
 mod fuzz;
 mod images;
+mod load;
 mod root;
 mod run;
 mod testing;
@@ -44,6 +45,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Feed the parsers with inputs that coverage guides, each target for a while
     Fuzz(fuzz::Arguments),
+    /// Send a load, restart programs under it, and account for every request by three counts
+    Load(load::Arguments),
     /// Check the rules of this code base that no compiler checks
     Tidy,
 }
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Ci => ci::run(),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::Load(arguments) => load::run(&arguments),
         Command::Tidy => tidy::run(),
     };
     match outcome {

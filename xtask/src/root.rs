@@ -1,10 +1,28 @@
-//! Where the work tree is, so that every command works from any folder in it.
+//! Where the work tree is, so that every command works from any folder in it, and where its programs are built.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The root of the work tree: the folder above this crate. Cargo says where that is; without cargo it is where this
 /// program was built.
 pub fn work_tree() -> PathBuf {
     let this_crate = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&this_crate).parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
+
+/// The command that builds the three programs.
+pub fn build_programs(release: bool) -> Command {
+    let mut command = Command::new("cargo");
+    command.current_dir(work_tree()).args(["build", "--bins"]);
+    for package in ["cmg-gateway", "cmg-connection-point", "cmg-mock-site-role"] {
+        command.args(["--package", package]);
+    }
+    command.args(release.then_some("--release"));
+    command
+}
+
+/// The folder that they are built into.
+pub fn programs(release: bool) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| work_tree().join("target"), PathBuf::from);
+    target.join(if release { "release" } else { "debug" })
 }

@@ -4,6 +4,8 @@
 mod builder;
 mod check;
 mod files;
+pub mod load;
+mod restarts;
 mod starter;
 mod waiting;
 
@@ -24,7 +26,8 @@ use crate::program::Program;
 pub use builder::Builder;
 pub use check::lines_with;
 pub use files::{
-    CUSTOM, DISTRIBUTION_POINT, MANAGEMENT_POINT, SERVICE_NAME, SITE, SOFTWARE_UPDATE_POINT, connection_point,
+    CUSTOM, CUSTOM_PREFIX, DISTRIBUTION_POINT, MANAGEMENT_POINT, SERVICE_NAME, SITE, SOFTWARE_UPDATE_POINT,
+    connection_point,
 };
 use starter::Starter;
 
@@ -38,6 +41,7 @@ pub struct Stack {
     /// Every configuration file in use.
     pub configuration: Vec<PathBuf>,
     site_version: u64,
+    ended: restarts::Ended,
     starter: Starter,
     /// Removed last, after every program has ended.
     _temporary: Option<TempDir>,

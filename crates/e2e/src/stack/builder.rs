@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 
 use super::Stack;
 use super::files::{self, InternalServer};
+use super::restarts::Ended;
 use super::starter::Starter;
 use crate::pki::Pki;
 
@@ -146,6 +147,7 @@ impl Builder {
             tunnel_proxies: Vec::new(),
             configuration: vec![starter.folder.join(files::SITE_ROLE_FILE), starter.folder.join(files::SITE_FILE)],
             site_version: 1,
+            ended: Ended::default(),
             starter,
             _temporary: temporary,
         };

@@ -17,6 +17,8 @@ pub const SOFTWARE_UPDATE_POINT: u64 = 72_057_594_037_927_942;
 pub const DISTRIBUTION_POINT: u64 = 72_057_594_037_927_943;
 /// A custom role whose endpoints take every verb; under `/open/`, with certificate, and `/files/`, for anyone.
 pub const CUSTOM: u64 = 8;
+/// Where the first of them lies.
+pub const CUSTOM_PREFIX: &str = "/open";
 /// The server that `--internal-url` publishes.
 const INTERNAL: u64 = 9;
 
@@ -229,7 +231,7 @@ internal_url = "{role}"
 
 [[roles.custom]]
 name = "open"
-external_prefix = "/open/"
+external_prefix = "{CUSTOM_PREFIX}/"
 methods = {every_method}
 max_request_body = "1TiB"
 

@@ -9,6 +9,7 @@ mod requests;
 
 mod balance;
 mod handshakes;
+mod load;
 mod operations;
 mod reloads;
 mod roles;

@@ -1,0 +1,72 @@
+//! What `demo.json` tells of a demo that runs.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use cmg_e2e::admin::Admin;
+use cmg_e2e::stack::load::sent_again;
+use cmg_e2e::stack::{CUSTOM_PREFIX, DISTRIBUTION_POINT, MANAGEMENT_POINT};
+use cmg_load::{Identity, Site};
+use serde::Deserialize;
+
+/// The part of the file that a load needs.
+#[derive(Deserialize)]
+struct File {
+    service_name: String,
+    client_addresses: Vec<SocketAddr>,
+    service_ca: PathBuf,
+    client_cert: PathBuf,
+    client_key: PathBuf,
+    other_client_cert: PathBuf,
+    other_client_key: PathBuf,
+    admin: AdminAddresses,
+}
+
+#[derive(Deserialize)]
+struct AdminAddresses {
+    gateway: Vec<SocketAddr>,
+    connection_point: Vec<SocketAddr>,
+    site_role: Vec<SocketAddr>,
+}
+
+pub struct Demo {
+    pub site: Site,
+    pub logs: Vec<PathBuf>,
+    admins: Vec<Admin>,
+}
+
+pub fn read(path: &Path) -> Result<Demo> {
+    let text = fs::read(path).with_context(|| format!("cannot read {}; is the demo ready?", path.display()))?;
+    let file: File = serde_json::from_slice(&text).with_context(|| format!("{} is not of a demo", path.display()))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let logs = (1..=file.admin.gateway.len()).map(|number| folder.join(format!("gateway-{number}.log"))).collect();
+    let site = Site {
+        addresses: file.client_addresses,
+        service_name: file.service_name,
+        service_ca: file.service_ca,
+        identities: vec![
+            Identity { certificate: file.client_cert, key: file.client_key },
+            Identity { certificate: file.other_client_cert, key: file.other_client_key },
+        ],
+        role_admin: *file.admin.site_role.first().context("a demo without a role")?,
+        management_point: format!("/CCM_Proxy_MutualAuth/{MANAGEMENT_POINT}"),
+        distribution_point: format!("/CCM_Proxy_MutualAuth/{DISTRIBUTION_POINT}"),
+        open: CUSTOM_PREFIX.to_owned(),
+    };
+    let addresses = file.admin.gateway.into_iter().chain(file.admin.connection_point);
+    let admins = addresses.map(|address| Admin { name: address.to_string(), address }).collect();
+    Ok(Demo { site, logs, admins })
+}
+
+impl Demo {
+    /// How often its programs have sent a request a second time by now.
+    pub async fn sent_again(&self) -> Result<u64> {
+        let mut count = 0;
+        for admin in &self.admins {
+            count += sent_again(&admin.metrics().await?);
+        }
+        Ok(count)
+    }
+}
