@@ -14,6 +14,7 @@ pub mod tls;
 pub mod tunnel;
 pub mod url_mapping;
 
+pub mod base64;
 pub mod deadline;
 pub mod dial;
 pub mod site_role;
