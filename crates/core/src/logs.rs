@@ -24,6 +24,7 @@ use tracing_subscriber::{Layer, Registry, reload};
 pub use crate::configuration::sections::{LogFormat, LogSettings};
 pub use line::Line;
 pub use settings::{LevelError, LogError, parse_level};
+pub use timestamp::Timestamp;
 
 use format::Style;
 use layer::LineLayer;

@@ -98,6 +98,23 @@ impl Registry {
         });
     }
 
+    /// Gauges with labels whose values are asked for at each scrape: what is gone is not shown any more.
+    pub fn gauges_from<const N: usize>(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        label_names: [&'static str; N],
+        values: impl Fn() -> Vec<([String; N], f64)> + Send + Sync + 'static,
+    ) {
+        assert!(label_names.iter().all(|label| is_name(label)), "labels of {name}: {label_names:?}");
+        self.register(name, help, Kind::Gauge, move |out, name| {
+            for (labels, value) in values().into_iter().take(limits::METRIC_SERIES) {
+                let labels = text::labels(&label_names, &labels.each_ref().map(String::as_str));
+                text::write_sample(out, name, &labels, text::number(value));
+            }
+        });
+    }
+
     /// A counter that is kept elsewhere.
     pub fn counter_from(
         &self,
@@ -211,6 +228,8 @@ mod tests {
         seconds.observe(Duration::from_millis(3));
         seconds.observe(Duration::from_secs(3000));
         registry.gauge_from("cmg_absent", "Never there.", || None);
+        let links = || vec![(["a\"".to_owned(), "up".to_owned()], 2.0), (["b".to_owned(), "up".to_owned()], 0.5)];
+        registry.gauges_from("cmg_links", "Links.", ["link", "state"], links);
 
         let samples = Samples::check(&registry.render());
         assert_eq!(samples.value("cmg_things_total", &[]), 3.0);
@@ -218,6 +237,8 @@ mod tests {
         assert_eq!(samples.value("cmg_refusals_total", &[("code", "A")]), 0.0);
         assert_eq!(samples.value("cmg_refusals_total", &[("code", "B")]), 1.0);
         assert_eq!(samples.value("cmg_served_total", &[("role", "1"), ("endpoint", "odd\"\\\nname")]), 7.0);
+        assert_eq!(samples.value("cmg_links", &[("link", "a\""), ("state", "up")]), 2.0);
+        assert_eq!(samples.value("cmg_links", &[("link", "b"), ("state", "up")]), 0.5);
         assert_eq!(samples.value("cmg_exchange_seconds_bucket", &[("le", "0.005")]), 1.0);
         assert_eq!(samples.value("cmg_exchange_seconds_bucket", &[("le", "+Inf")]), 2.0);
         assert_eq!(samples.value("cmg_exchange_seconds_sum", &[]), 3000.003);
