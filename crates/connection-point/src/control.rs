@@ -150,7 +150,9 @@ impl Conversation<'_> {
     }
 
     async fn stop(&mut self) -> LinkEnd {
-        let detail = "this connection point is stopping, or its site uses this gateway no longer".to_owned();
+        let detail = "this connection point is stopping, its site uses this gateway no longer, or another of its \
+                      tunnels has taken this one's place"
+            .to_owned();
         say_goodbye(&mut self.control, GoodbyeReason::Stopping, detail).await;
         LinkEnd::Drained
     }

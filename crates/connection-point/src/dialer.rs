@@ -1,26 +1,29 @@
 //! One place for a tunnel: dial, serve, and again, for as long as the site uses the instance (T-04, T-06).
-//! It never gives up, asks anew for the name each time, and stops between any two steps when it is told to.
+//! It never gives up, and looks before each step whether it is to go on: a retired place opens no socket any more.
 
+mod dial;
+
+use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cmg_core::configuration::HostPort;
-use cmg_core::dial::{connect_any, resolve};
 use cmg_core::limits;
-use cmg_core::tls::configs::TUNNEL_ALPN;
+use cmg_core::tls;
 use cmg_core::tls::explain::explain;
-use cmg_core::tls::{self, FlushRule, TlsStream};
 use cmg_core::tunnel::{TunnelBroken, serving, serving_control};
 use cmg_core::worker::WorkerIndex;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::instance::{Instance, PlaceId, PlaceState};
+use crate::instance::{Instance, OpenPlace, PlaceId, PlaceState};
 use crate::link::{Link, LinkEnd};
 use crate::point::ConnectionPoint;
 use crate::redial::Redial;
 use crate::{control, exchange};
+use dial::{Dialed, described, dial};
 
 /// Where a tunnel belongs.
 #[derive(Clone)]
@@ -32,71 +35,95 @@ pub struct Place {
     pub retiring: CancellationToken,
 }
 
-/// Why there is no tunnel at one address.
-#[derive(Debug, thiserror::Error)]
-enum DialError {
-    #[error(
-        "{address}: the name does not resolve: {error}; correct it in the site configuration, or the resolver of this host"
-    )]
-    Resolve { address: HostPort, error: std::io::Error },
-    #[error(
-        "{address}: no connection: {error}; is the gateway running, and does every firewall let this host reach it?"
-    )]
-    Connect { address: HostPort, error: std::io::Error },
-    #[error("{0}")]
-    Tls(String),
-    #[error("{address}: the server there does not speak cmg-tunnel/1; is it the gateway's tunnel listener?")]
-    NotATunnel { address: HostPort },
-    #[error("{address}: no tunnel within {after:?}; does a firewall swallow what is sent there?")]
-    TimedOut { address: HostPort, after: Duration },
+/// Keeps a tunnel in this place until it is retired.
+pub async fn keep(place: Place, _open: OpenPlace) {
+    let wait = Redial::at_start();
+    keep_on(&place, Redial::default(), wait, Duration::ZERO).await;
 }
 
-/// Keeps a tunnel in this place until it is retired.
-pub async fn keep(place: Place) {
-    let mut redial = Redial::default();
-    let mut wait = redial.first();
-    loop {
-        place.is(PlaceState::Waiting, None);
-        tokio::select! {
-            () = sleep(wait) => {}
-            () = place.retiring.cancelled() => break,
-        }
-        place.is(PlaceState::Dialing, None);
-        place.point.metrics.dials.increment();
-        let dialed = tokio::select! {
-            dialed = dial(&place) => dialed,
-            () = place.retiring.cancelled() => break,
-        };
-        let (lived, told) = match dialed {
-            Ok((stream, address)) => {
-                let begun = Instant::now();
-                let end = live(&place, stream, address).await;
-                place.ended(&end);
-                (begun.elapsed(), end.retry_after())
-            }
-            Err(why) => {
-                place.point.metrics.dials_failed.increment();
-                place.failed(why);
-                (Duration::ZERO, Duration::ZERO)
-            }
-        };
-        if place.retiring.is_cancelled() {
-            break;
-        }
-        wait = redial.after(lived, told);
+/// Tries these addresses once, beside the tunnel of a place that lives on a worse one. Only when the new tunnel has
+/// settled is that place retired, and this one kept in its stead; else nothing is left of it.
+pub async fn succeed(place: Place, _open: OpenPlace, addresses: Vec<HostPort>, predecessor: CancellationToken) {
+    if place.unless_retired(sleep(Redial::at_start())).await.is_none() {
+        return;
     }
-    place.instance.place_is_gone(place.id);
+    let Some(tried) = attempt(&place, &addresses, Some(&predecessor)).await else { return };
+    if predecessor.is_cancelled() {
+        let mut redial = Redial::default();
+        let wait = redial.after(tried.lived, tried.told);
+        keep_on(&place, redial, wait, tried.told).await;
+    }
+}
+
+async fn keep_on(place: &Place, mut redial: Redial, mut wait: Duration, mut told: Duration) {
+    loop {
+        place.instance.place_waits(place.id, wait, told);
+        if place.unless_retired(sleep(wait)).await.is_none() {
+            return;
+        }
+        let Some(tried) = attempt(place, &place.instance.addresses, None).await else { return };
+        (wait, told) = (redial.after(tried.lived, tried.told), tried.told);
+    }
+}
+
+/// What came of a dial, and of the tunnel if there was one.
+struct Tried {
+    /// Zero if there was none.
+    lived: Duration,
+    /// What the gateway asked to wait before the next dial.
+    told: Duration,
+}
+
+/// Dials, and serves the tunnel to its end; nothing once the place is retired.
+async fn attempt(place: &Place, addresses: &[HostPort], predecessor: Option<&CancellationToken>) -> Option<Tried> {
+    let permit = place.unless_retired(DialPermit::of(place)).await?;
+    place.instance.place_is(place.id, PlaceState::Dialing, None);
+    place.point.metrics.dials.increment();
+    match place.unless_retired(dial(place, addresses)).await? {
+        Ok(dialed) => {
+            let begun = Instant::now();
+            let end = live(place, dialed, permit, predecessor).await;
+            place.ended(&end);
+            Some(Tried { lived: begun.elapsed(), told: end.retry_after() })
+        }
+        Err(why) => {
+            place.point.metrics.dials_failed.increment();
+            place.failed(why, predecessor.is_some());
+            Some(Tried { lived: Duration::ZERO, told: Duration::ZERO })
+        }
+    }
+}
+
+/// Held from the dial to the hello, so that those who accept and never answer keep few connections (T-05).
+struct DialPermit {
+    _of_instance: OwnedSemaphorePermit,
+    _of_process: OwnedSemaphorePermit,
+}
+
+impl DialPermit {
+    async fn of(place: &Place) -> Self {
+        const OPEN: &str = "nobody closes the semaphores of dials";
+        // The instance's own first: whoever waits for a slow instance takes nothing from the others.
+        let of_instance = Arc::clone(&place.instance.dials).acquire_owned().await.expect(OPEN);
+        let of_process = Arc::clone(&place.point.dials).acquire_owned().await.expect(OPEN);
+        Self { _of_instance: of_instance, _of_process: of_process }
+    }
 }
 
 impl Place {
-    fn is(&self, state: PlaceState, address: Option<String>) {
-        self.instance.place_is(self.id, state, address);
+    /// What comes of a step; nothing if the place is retired first. That is asked before the step goes on, each time.
+    async fn unless_retired<T>(&self, step: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.retiring.cancelled() => None,
+            done = step => Some(done),
+        }
     }
 
-    /// Logs why a dial failed: loud when it is news, quiet when it is the same again.
-    fn failed(&self, why: String) {
+    /// Logs why a dial failed: loud when it is news, quiet when it is the same again or only an attempt to go back.
+    fn failed(&self, why: String, is_quiet: bool) {
         let (gateway, instance, lane) = (&self.instance.gateway, &self.instance.name, self.id.lane.name());
-        if self.instance.place_failed(self.id, why.clone()) {
+        if self.instance.place_failed(self.id, why.clone()) && !is_quiet {
             tracing::warn!(gateway, instance, lane, why, "no tunnel; dialing goes on");
         } else {
             tracing::debug!(gateway, instance, lane, why, "no tunnel; dialing goes on");
@@ -114,39 +141,25 @@ impl Place {
     }
 }
 
-/// The first address that leads to a tunnel; all failures together if none does.
-async fn dial(place: &Place) -> Result<(TlsStream, String), String> {
-    let mut failures = Vec::new();
-    for address in &place.instance.addresses {
-        let after = limits::TUNNEL_ESTABLISH;
-        let timed_out = DialError::TimedOut { address: address.clone(), after };
-        match timeout(after, dial_one(place, address)).await.unwrap_or(Err(timed_out)) {
-            Ok(stream) => return Ok((stream, address.to_string())),
-            Err(failure) => failures.push(failure.to_string()),
+/// Serves the tunnel to its end. When both ends have said hello it is no dial any more; when it has settled then,
+/// its predecessor goes.
+async fn live(place: &Place, dialed: Dialed, permit: DialPermit, predecessor: Option<&CancellationToken>) -> LinkEnd {
+    let coming_up = async {
+        place.instance.until_up(place.id).await;
+        drop(permit);
+        if let Some(predecessor) = predecessor {
+            sleep(limits::REPLACEMENT_SETTLES).await;
+            predecessor.cancel();
         }
+        pending().await
+    };
+    tokio::select! {
+        end = serve(place, dialed) => end,
+        end = coming_up => end,
     }
-    Err(failures.join("; "))
 }
 
-async fn dial_one(place: &Place, address: &HostPort) -> Result<TlsStream, DialError> {
-    let resolved = resolve(&address.host, address.port).await;
-    let resolved = resolved.map_err(|error| DialError::Resolve { address: address.clone(), error })?;
-    let tcp = connect_any(&resolved).await.map_err(|error| DialError::Connect { address: address.clone(), error })?;
-    let name = place.instance.tunnel_name.clone();
-    let stream = tls::connect(tcp, name, place.point.tunnel_tls(), FlushRule::EverySecondTurn).await;
-    let stream = stream.map_err(|fault| DialError::Tls(fault.explain(&described(place, &address.to_string()))))?;
-    if stream.alpn() != Some(TUNNEL_ALPN) {
-        return Err(DialError::NotATunnel { address: address.clone() });
-    }
-    Ok(stream)
-}
-
-fn described(place: &Place, address: &str) -> String {
-    format!("gateway {} instance {} at {address}", place.instance.gateway, place.instance.name)
-}
-
-/// Serves the tunnel to its end.
-async fn live(place: &Place, stream: TlsStream, address: String) -> LinkEnd {
+async fn serve(place: &Place, Dialed { stream, address }: Dialed) -> LinkEnd {
     let (link, violations) = Link::new(place.clone(), address);
     let (server, call) = serving_control::server();
     let exchanges = Arc::clone(&link);
@@ -187,4 +200,4 @@ fn explain_broken(broken: &TunnelBroken, which: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

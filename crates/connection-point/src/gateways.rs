@@ -1,104 +1,87 @@
-//! Keeps tunnels to all instances of all gateways that the site names (T-04): to each one interactive
-//! tunnel per worker of it and its bulk tunnels. What the site no longer names is drained.
+//! Keeps links to all instances of all gateways that the site names (T-04). What the site no longer names is drained;
+//! a keeper that has ended before its time is started anew within a minute.
 
 use std::sync::Arc;
 
+use cmg_core::limits;
+use cmg_core::shutdown::TaskHandle;
 use cmg_core::site::{GatewayInstance, SiteGateway};
-use cmg_core::tunnel::message::Lane;
-use cmg_core::worker::WorkerIndex;
-use tokio_util::sync::CancellationToken;
+use tokio::time::interval;
 
-use crate::dialer::{self, Place};
-use crate::instance::{Instance, PlaceId};
+use crate::instance::Instance;
+use crate::link_keeper;
 use crate::point::ConnectionPoint;
 
 /// Follows the site configuration until the process stops.
 pub async fn follow(point: Arc<ConnectionPoint>) {
     let mut changes = point.site_changes();
+    let mut checks = interval(limits::LINK_CHECK);
+    let mut links = Links { point: Arc::clone(&point), kept: Vec::new() };
     let stopping = point.tasks.stopping();
     let mut stopping = std::pin::pin!(stopping);
     loop {
-        adjust(&point);
+        links.adjust();
         tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return },
-            () = &mut stopping => return,
+            changed = changes.changed() => if changed.is_err() { break },
+            _ = checks.tick() => links.revive(),
+            () = &mut stopping => break,
         }
     }
+    links.kept.into_iter().for_each(|link| link.keeper.detach());
 }
 
-/// Starts what is new and retires what is gone.
-fn adjust(point: &Arc<ConnectionPoint>) {
-    let site = point.site();
-    let wanted: Vec<(&SiteGateway, &GatewayInstance)> = site
-        .iter()
-        .flat_map(|site| site.gateways.iter())
-        .flat_map(|gateway| gateway.instances.iter().map(move |instance| (gateway, instance)))
-        .collect();
-    let (mut kept, mut after) = (point.instances().to_vec(), Vec::new());
-    for (gateway, wanted) in wanted {
-        match kept.iter().position(|known| known.is(gateway, wanted)) {
-            Some(at) => after.push(kept.swap_remove(at)),
-            None => after.push(start(point, gateway, wanted)),
+struct Links {
+    point: Arc<ConnectionPoint>,
+    kept: Vec<Link>,
+}
+
+/// A link and the task that keeps it.
+struct Link {
+    instance: Arc<Instance>,
+    keeper: TaskHandle<()>,
+}
+
+impl Links {
+    /// Starts what is new and retires what is gone.
+    fn adjust(&mut self) {
+        let site = self.point.site();
+        let wanted: Vec<(&SiteGateway, &GatewayInstance)> = site
+            .iter()
+            .flat_map(|site| site.gateways.iter())
+            .flat_map(|gateway| gateway.instances.iter().map(move |instance| (gateway, instance)))
+            .collect();
+        let mut before = std::mem::take(&mut self.kept);
+        for (gateway, wanted) in wanted {
+            let link = match before.iter().position(|known| known.instance.is(gateway, wanted)) {
+                Some(at) => before.swap_remove(at),
+                None => self.start(Instance::new(gateway, wanted, self.point.tasks.child_token()).into()),
+            };
+            self.kept.push(link);
         }
-    }
-    for gone in kept {
-        tracing::info!(gateway = gone.gateway, instance = gone.name, "the site no longer uses this instance");
-        gone.retiring.cancel();
-    }
-    point.set_instances(after);
-}
-
-fn start(point: &Arc<ConnectionPoint>, gateway: &SiteGateway, wanted: &GatewayInstance) -> Arc<Instance> {
-    let instance = Arc::new(Instance::new(gateway, wanted, point.tasks.child_token()));
-    let keep = keep(Arc::clone(point), Arc::clone(&instance));
-    point.background.spawn("gateway instance", keep).detach();
-    instance
-}
-
-/// The places of one lane, each with what retires it alone.
-struct LanePlaces {
-    lane: Lane,
-    /// Where its first place runs among the workers.
-    offset: usize,
-    retirements: Vec<CancellationToken>,
-}
-
-/// Keeps as many places as the instance says. Until it has said so, one interactive.
-async fn keep(point: Arc<ConnectionPoint>, instance: Arc<Instance>) {
-    let mut facts = instance.facts();
-    let mut interactive = LanePlaces { lane: Lane::Interactive, offset: 0, retirements: Vec::new() };
-    let mut bulk = LanePlaces { lane: Lane::Bulk, offset: 0, retirements: Vec::new() };
-    loop {
-        let (workers, bulks) = match &facts.borrow_and_update().hello {
-            Some(hello) => (hello.workers as usize, hello.bulk_connections as usize),
-            None => (1, 0),
-        };
-        interactive.set_count(workers, &point, &instance);
-        bulk.offset = workers;
-        bulk.set_count(bulks, &point, &instance);
-        tokio::select! {
-            changed = facts.changed() => if changed.is_err() { return },
-            () = instance.retiring.cancelled() => return,
+        for gone in before {
+            let (gateway, instance) = (&gone.instance.gateway, &gone.instance.name);
+            tracing::info!(gateway, instance, "the site no longer uses this instance");
+            gone.instance.retiring.cancel();
+            gone.keeper.detach();
         }
+        self.point.set_instances(self.kept.iter().map(|link| Arc::clone(&link.instance)).collect());
     }
-}
 
-impl LanePlaces {
-    fn set_count(&mut self, count: usize, point: &Arc<ConnectionPoint>, instance: &Arc<Instance>) {
-        while self.retirements.len() > count {
-            if let Some(retiring) = self.retirements.pop() {
-                retiring.cancel();
+    /// Only a panic ends a keeper; its tunnels ended with it.
+    fn revive(&mut self) {
+        for at in 0..self.kept.len() {
+            let Some(link) = self.kept.get(at).filter(|link| link.keeper.is_finished()) else { continue };
+            let (gateway, instance) = (&link.instance.gateway, &link.instance.name);
+            tracing::error!(gateway, instance, "the keeper of a link was lost; it is started anew");
+            let revived = self.start(Arc::clone(&link.instance));
+            if let Some(link) = self.kept.get_mut(at) {
+                *link = revived;
             }
         }
-        while self.retirements.len() < count {
-            let number = self.retirements.len();
-            let retiring = instance.retiring.child_token();
-            self.retirements.push(retiring.clone());
-            let worker = WorkerIndex(self.offset + number);
-            let (point, instance) = (Arc::clone(point), Arc::clone(instance));
-            let (spawner, tasks) = (point.spawner.clone(), point.tasks.clone());
-            let place = Place { point, instance, id: PlaceId { lane: self.lane, number }, worker, retiring };
-            spawner.spawn(worker, &tasks, "tunnel", dialer::keep(place)).detach();
-        }
+    }
+
+    fn start(&self, instance: Arc<Instance>) -> Link {
+        let keep = link_keeper::keep(Arc::clone(&self.point), Arc::clone(&instance));
+        Link { instance, keeper: self.point.background.spawn("gateway instance", keep) }
     }
 }

@@ -1,7 +1,10 @@
 //! One gateway instance as this connection point knows it: where it is, what it said of itself, which site
 //! configuration it has in force, and how each place for a tunnel to it fares.
 
-use std::time::SystemTime;
+mod place;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use cmg_core::configuration::HostPort;
 use cmg_core::limits;
@@ -11,9 +14,13 @@ use cmg_core::tunnel::handshake::{BOOT_ID, GatewayHello};
 use cmg_core::tunnel::message::Lane;
 use cmg_core::tunnel::publication::Digest;
 use rustls::pki_types::ServerName;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use crate::link_health::LinkHealth;
+use place::Places;
+pub use place::{NextDial, OpenPlace, PlaceId, PlaceState, PlaceStatus};
 
 pub struct Instance {
     pub gateway: String,
@@ -24,8 +31,19 @@ pub struct Instance {
     pub addresses: Vec<HostPort>,
     /// Cancelled when its tunnels are to be drained: the process stops, or the site uses it no longer.
     pub retiring: CancellationToken,
+    /// Its share of the dials under way.
+    pub dials: Arc<Semaphore>,
     facts: watch::Sender<Facts>,
-    places: watch::Sender<Vec<PlaceStatus>>,
+    places: watch::Sender<Places>,
+    checked: watch::Sender<Option<LinkCheck>>,
+}
+
+/// What the last check of the link found.
+#[derive(Clone, Debug)]
+pub struct LinkCheck {
+    pub at: SystemTime,
+    /// What is missing, and since when; none: the link is whole.
+    pub missing: Option<(String, SystemTime)>,
 }
 
 /// What an instance has said.
@@ -62,42 +80,6 @@ pub struct Refused {
     pub problems: Vec<String>,
 }
 
-/// A place for one tunnel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PlaceId {
-    pub lane: Lane,
-    pub number: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PlaceState {
-    Waiting,
-    Dialing,
-    Up,
-    Draining,
-}
-
-impl PlaceState {
-    pub const fn name(self) -> &'static str {
-        match self {
-            PlaceState::Waiting => "waiting",
-            PlaceState::Dialing => "dialing",
-            PlaceState::Up => "up",
-            PlaceState::Draining => "draining",
-        }
-    }
-}
-
-#[derive(Clone, Debug)]
-pub struct PlaceStatus {
-    pub id: PlaceId,
-    pub state: PlaceState,
-    pub since: SystemTime,
-    /// Of the tunnel that is up.
-    pub address: Option<String>,
-    pub last_error: Option<String>,
-}
-
 impl Instance {
     pub fn new(gateway: &SiteGateway, instance: &GatewayInstance, retiring: CancellationToken) -> Self {
         Self {
@@ -106,8 +88,10 @@ impl Instance {
             tunnel_name: gateway.tunnel_name.server_name(),
             addresses: instance.addresses.clone(),
             retiring,
+            dials: Arc::new(Semaphore::new(limits::INSTANCE_DIALS)),
             facts: watch::Sender::default(),
             places: watch::Sender::default(),
+            checked: watch::Sender::default(),
         }
     }
 
@@ -122,7 +106,20 @@ impl Instance {
     }
 
     pub fn places(&self) -> Vec<PlaceStatus> {
-        self.places.borrow().clone()
+        self.places.borrow().open().to_vec()
+    }
+
+    pub fn health(&self) -> LinkHealth {
+        LinkHealth::of(&self.facts.borrow(), self.places.borrow().open())
+    }
+
+    pub fn last_check(&self) -> Option<LinkCheck> {
+        self.checked.borrow().clone()
+    }
+
+    /// Remembers a check, and gives the one before.
+    pub fn was_checked(&self, check: LinkCheck) -> Option<LinkCheck> {
+        self.checked.send_replace(Some(check))
     }
 
     /// A tunnel to it came up with this hello.
@@ -176,9 +173,22 @@ impl Instance {
         facts.in_force.digest == digest && at.saturating_duration_since(facts.in_force.since) > limits::AGREED
     }
 
+    /// Opens one more place of a lane.
+    pub fn open_place(self: &Arc<Self>, lane: Lane) -> OpenPlace {
+        let mut id = PlaceId { lane, number: 0 };
+        self.places.send_modify(|places| id = places.open_one(lane));
+        OpenPlace { instance: Arc::clone(self), id }
+    }
+
     pub fn place_is(&self, id: PlaceId, state: PlaceState, address: Option<String>) {
+        self.with_place(id, |place| place.becomes(state, address));
+    }
+
+    /// It waits so long before the next dial; of that the gateway asked for `told`.
+    pub fn place_waits(&self, id: PlaceId, wait: Duration, told: Duration) {
         self.with_place(id, |place| {
-            (place.state, place.since, place.address) = (state, SystemTime::now(), address);
+            place.becomes(PlaceState::Waiting, None);
+            place.next_dial = Some(NextDial { at: place.since + wait, told });
         });
     }
 
@@ -192,20 +202,28 @@ impl Instance {
         is_news
     }
 
-    pub fn place_is_gone(&self, id: PlaceId) {
-        self.places.send_modify(|places| places.retain(|place| place.id != id));
+    /// Completes when the tunnel of this place is up.
+    pub async fn until_up(&self, id: PlaceId) {
+        let mut places = self.places.subscribe();
+        // The sender lives as long as we do.
+        let _ = places.wait_for(|places| places.state_of(id) == Some(PlaceState::Up)).await;
+    }
+
+    /// Completes when the tunnel of this place is up, or when the place is closed: says which.
+    pub async fn up_or_closed(&self, id: PlaceId) -> bool {
+        let is_decided = |state| matches!(state, None | Some(PlaceState::Up));
+        let mut places = self.places.subscribe();
+        let decided = places.wait_for(|places| is_decided(places.state_of(id))).await;
+        decided.is_ok_and(|places| places.state_of(id).is_some())
+    }
+
+    /// How long it has been without a tunnel that is up; zero while there is one.
+    pub fn without_tunnel(&self) -> Duration {
+        self.places.borrow().without_tunnel()
     }
 
     fn with_place(&self, id: PlaceId, change: impl FnOnce(&mut PlaceStatus)) {
-        self.places.send_modify(|places| match places.iter_mut().find(|place| place.id == id) {
-            Some(place) => change(place),
-            None => {
-                let (state, since) = (PlaceState::Waiting, SystemTime::now());
-                let mut place = PlaceStatus { id, state, since, address: None, last_error: None };
-                change(&mut place);
-                places.push(place);
-            }
-        });
+        self.places.send_modify(|places| places.change_one(id, change));
     }
 }
 

@@ -21,6 +21,9 @@ mod dialer;
 mod gateways;
 mod instance;
 mod link;
+mod link_health;
+mod link_keeper;
+mod link_metrics;
 mod redial;
 
 mod control;

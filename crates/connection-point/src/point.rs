@@ -15,10 +15,11 @@ use cmg_core::tunnel::handshake::{BOOT_ID, new_boot_id};
 use cmg_core::tunnel::publication::digest_number;
 use cmg_core::worker::{Spawner, WorkerIndex};
 use rustls::ClientConfig;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::interval;
 
 use crate::instance::Instance;
+use crate::link_metrics;
 use crate::metrics::PointMetrics;
 use crate::settings::ConnectionPointSettings;
 use crate::site::Site;
@@ -41,7 +42,10 @@ pub struct ConnectionPoint {
     site: ArcSwapOption<Site>,
     site_changes: watch::Sender<()>,
     instances: ArcSwap<Vec<Arc<Instance>>>,
+    link_checks: watch::Sender<()>,
     tunnels: watch::Sender<usize>,
+    /// Dials under way, over all instances.
+    pub dials: Arc<Semaphore>,
 }
 
 const NO_CONFIGURATION: &str = "configuration";
@@ -54,7 +58,7 @@ impl ConnectionPoint {
         let readiness = Readiness::new();
         readiness.block(NO_CONFIGURATION, "no site configuration has been read yet");
         readiness.block(NO_TUNNEL, "no gateway instance is connected");
-        Ok(Arc::new(Self {
+        let point = Arc::new(Self {
             pools: (0..spawner.count()).map(|_| RolePool::new(Arc::clone(&metrics.roles))).collect(),
             source: watch::Sender::new(SourceFacts::default()),
             settings: ArcSwap::from_pointee(settings),
@@ -69,8 +73,12 @@ impl ConnectionPoint {
             site: ArcSwapOption::empty(),
             site_changes: watch::Sender::new(()),
             instances: ArcSwap::default(),
+            link_checks: watch::Sender::new(()),
             tunnels: watch::Sender::new(0),
-        }))
+            dials: Arc::new(Semaphore::new(limits::DIALS)),
+        });
+        link_metrics::register(&point);
+        Ok(point)
     }
 
     /// As the file has them; the last good reload counts.
@@ -120,6 +128,16 @@ impl ConnectionPoint {
 
     pub fn set_instances(&self, instances: Vec<Arc<Instance>>) {
         self.instances.store(Arc::new(instances));
+    }
+
+    /// Has every link checked now.
+    pub fn check_links(&self) {
+        self.link_checks.send_replace(());
+    }
+
+    /// Tells when links are to be checked at once.
+    pub fn link_checks(&self) -> watch::Receiver<()> {
+        self.link_checks.subscribe()
     }
 
     /// The role connections of a worker. An index beyond the last wraps around, as it does for tasks.

@@ -48,7 +48,8 @@ impl Reloader {
 
     fn take_over(&self) -> Result<(SourceReader, String), String> {
         let overrides = Overrides::from_environment(ENVIRONMENT).sets(&self.own_file.set);
-        let next = ConnectionPointSettings::load(&self.own_file.path, overrides).map_err(|all| all.to_string())?;
+        let next = ConnectionPointSettings::load(&self.own_file.path, overrides);
+        let next = next.map_err(|all| all.to_string())?;
         let before = &self.started_with;
         if (&next.site, &next.name) != (&before.site, &before.name) {
             let (site, name) = (&before.site, &before.name);
@@ -63,6 +64,7 @@ impl Reloader {
         let log = next.log.clone();
         self.point.take_over(next).map_err(|fault| fault.to_string())?;
         self.logs.apply(&log).map_err(|error| error.to_string())?;
+        self.point.check_links();
         let done = match needs_restart.as_slice() {
             [] => "certificates, source and log level are those of the file now".to_owned(),
             keys => format!("certificates, source and log level are in force; restart to apply {}", keys.join(", ")),

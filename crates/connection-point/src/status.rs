@@ -3,10 +3,10 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use cmg_core::tunnel::message::Lane;
 use serde_json::{Value, json};
 
-use crate::instance::{Facts, Instance, PlaceState, PlaceStatus};
+use crate::instance::{Facts, Instance, LinkCheck, PlaceStatus};
+use crate::link_health::coverage;
 use crate::point::ConnectionPoint;
 use crate::publishing::{Ours, Step, next_step};
 use crate::site::Site;
@@ -16,6 +16,8 @@ pub fn status(point: &ConnectionPoint) -> Value {
     let site = site.as_deref();
     let settings = point.settings();
     let identity = &settings.tunnel.identity;
+    let instances = point.instances();
+    let health: Vec<_> = instances.iter().map(|instance| instance.health()).collect();
     json!({
         "program": crate::PROGRAM,
         "site": settings.site.as_str(),
@@ -23,7 +25,8 @@ pub fn status(point: &ConnectionPoint) -> Value {
         "connection_id": identity.connection_id.to_string(),
         "configuration": site.map(configuration),
         "source": source(point),
-        "gateways": point.instances().iter().map(|instance| link(instance, site)).collect::<Vec<_>>(),
+        "coverage": coverage(&health),
+        "gateways": instances.iter().map(|instance| link(instance, site)).collect::<Vec<_>>(),
         "exchanges_running": point.metrics.exchanges_running.get(),
         "role_connections": {
             "open": point.metrics.roles.open.get(),
@@ -54,12 +57,15 @@ fn source(point: &ConnectionPoint) -> Value {
 /// A link: all tunnels to one instance.
 fn link(instance: &Instance, site: Option<&Site>) -> Value {
     let (facts, places) = (instance.facts().borrow().clone(), instance.places());
-    let hello = facts.hello.as_ref();
+    let (hello, health) = (facts.hello.as_ref(), instance.health());
     json!({
         "gateway": instance.gateway,
         "instance": instance.name,
         "addresses": instance.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "state": state(&facts, &places),
+        "state": health.state().name(),
+        "missing": health.missing(),
+        "seconds_without_tunnel": instance.without_tunnel().as_secs(),
+        "last_check": instance.last_check().as_ref().map(last_check),
         "program": hello.map(|hello| &hello.program),
         "calls_itself": hello.map(|hello| &hello.instance),
         "draining": facts.is_draining,
@@ -81,19 +87,17 @@ fn tunnel(place: &PlaceStatus) -> Value {
         "since": seconds(place.since),
         "address": place.address,
         "last_error": place.last_error,
+        "next_dial": place.next_dial.map(|next| seconds(next.at)),
+        "gateway_asked_to_wait_seconds": place.next_dial.map(|next| next.told.as_secs()).filter(|told| *told > 0),
     })
 }
 
-/// In the words that administrators of such tunnels know.
-fn state(facts: &Facts, places: &[PlaceStatus]) -> &'static str {
-    let wanted = facts.hello.as_ref().map_or(1, |hello| hello.workers as usize + hello.bulk_connections as usize);
-    let up = places.iter().filter(|place| place.state == PlaceState::Up);
-    let interactive = up.clone().filter(|place| place.id.lane == Lane::Interactive).count();
-    match up.count() {
-        0 => "down",
-        count if count >= wanted && interactive > 0 && !facts.is_draining => "healthy",
-        _ => "degraded",
-    }
+fn last_check(check: &LinkCheck) -> Value {
+    json!({
+        "at": seconds(check.at),
+        "missing": check.missing.as_ref().map(|(what, _)| what),
+        "missing_since": check.missing.as_ref().map(|(_, since)| seconds(*since)),
+    })
 }
 
 fn agreement(site: &Site, facts: &Facts) -> &'static str {

@@ -114,14 +114,28 @@ pub const HANG_UP: Duration = Duration::from_secs(1);
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Silence after which a tunnel is dead.
 pub const HEARTBEAT_SILENCE: Duration = Duration::from_secs(15);
-/// First wait before a connection point dials again, at most; full jitter.
-pub const REDIAL_FIRST: Duration = Duration::from_millis(200);
+/// Longest wait before a connection point's very first dial: a start is waited for.
+pub const DIAL_AT_START: Duration = Duration::from_millis(200);
+/// First wait before a connection point dials again, at most; full jitter, because all others lost theirs too.
+pub const REDIAL_FIRST: Duration = Duration::from_secs(1);
+/// The next wait, at most; doubled by each loss that follows.
+pub const REDIAL_NEXT: Duration = Duration::from_millis(200);
 /// Longest wait before a connection point dials again.
 pub const REDIAL_LONGEST: Duration = Duration::from_secs(10);
 /// A tunnel that lived this long makes the next redial a first one.
 pub const REDIAL_STABLE: Duration = Duration::from_secs(60);
 /// Longest wait that a gateway may ask for: a wrong one must not keep a connection point away for a day.
 pub const REDIAL_TOLD: Duration = Duration::from_secs(5 * 60);
+/// Dials of one instance at a time: one that accepts and never answers holds no more connections.
+pub const INSTANCE_DIALS: usize = 8;
+/// Dials of a connection point at a time, over all instances.
+pub const DIALS: usize = 64;
+/// Between checks of a link: what is missing is rebuilt, and a tunnel that lives on another address than the first
+/// tries those before it.
+pub const LINK_CHECK: Duration = Duration::from_secs(60);
+/// A tunnel that replaces another has to live so long before the other is drained: each end has heard the other's
+/// heartbeat by then, so the gateway surely uses it.
+pub const REPLACEMENT_SETTLES: Duration = Duration::from_secs(5);
 /// Looking up a name, before a dial.
 pub const RESOLVE: Duration = Duration::from_secs(5);
 /// The next address of a name is tried beside one that has not answered by now.
@@ -279,6 +293,8 @@ const _: () = assert!(BULK_EXCHANGES * (BULK_WINDOW as usize) < CONNECTION_WINDO
 const _: () = assert!(REQUEST_TARGET < REQUEST_HEAD && REQUEST_HEAD < TUNNEL_MESSAGE, "a head fits into one message");
 const _: () = assert!(ANSWER_HEAD + TUNNEL_CHUNK < TUNNEL_MESSAGE, "head and first chunk fit into one message");
 const _: () = assert!((VERDICT_PROBLEMS + 1) * PROBLEM_TEXT < TUNNEL_MESSAGE, "a verdict fits into one message");
+const _: () = assert!(HEARTBEAT.as_secs() <= REPLACEMENT_SETTLES.as_secs(), "a heartbeat fits into it");
+const _: () = assert!(INSTANCE_DIALS < DIALS, "no instance keeps the others from being dialed");
 const _: () = assert!(3 * HEARTBEAT.as_secs() <= HEARTBEAT_SILENCE.as_secs(), "two heartbeats may be lost");
 const _: () = assert!(TLS_GATHER_BELOW <= TLS_RECORD && TLS_RECORD <= TLS_WRITE_AT && TLS_WRITE_AT < TLS_QUEUE);
 

@@ -8,6 +8,7 @@ const STANDING: &[&str] = &[
     "cmg_build_info",
     "cmg_process_",
     "cmg_tunnel",
+    "cmg_link",
     "cmg_site_",
     "cmg_certificate_",
     "cmg_start",

@@ -1,8 +1,12 @@
 //! One place for a tunnel against a gateway that the test plays message by message, with a role behind it.
 
+mod caps;
+mod retiring;
+mod succession;
 mod violations;
 
 use super::*;
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::net::Ipv4Addr;
 
@@ -13,8 +17,8 @@ use cmg_core::request_id::RequestId;
 use cmg_core::shutdown::{TaskHandle, Tasks};
 use cmg_core::site::{GatewayInstance, SiteConfiguration, SiteGateway};
 use cmg_core::tls::client_hello::ClientHello;
-use cmg_core::tls::configs;
 use cmg_core::tls::load::certified_key;
+use cmg_core::tls::{FlushRule, TlsStream, configs};
 use cmg_core::tunnel::calling::{self, Caller, Opening};
 use cmg_core::tunnel::control::{ConfigurationInForce, ConfigurationVerdict, Control, ControlEnd, Said, Saying};
 use cmg_core::tunnel::frame::Event;
@@ -30,24 +34,25 @@ use crate::settings::ConnectionPointSettings;
 use crate::site::Site;
 
 /// A gateway's listener, and a connection point that is to dial it.
-struct Stage {
+pub struct Stage {
     folder: tempfile::TempDir,
-    listener: TcpListener,
+    pub listener: TcpListener,
     tls: Arc<rustls::ServerConfig>,
-    point: Arc<ConnectionPoint>,
-    place: Place,
+    pub point: Arc<ConnectionPoint>,
+    pub place: Place,
+    open: Cell<Option<OpenPlace>>,
     _workers: Workers,
 }
 
 /// The gateway's end of a tunnel.
-struct GatewayEnd {
+pub struct GatewayEnd {
     caller: Caller,
     control: Control,
     _connection: TaskHandle<()>,
 }
 
 impl Stage {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -69,13 +74,22 @@ impl Stage {
              [tunnel]\nca = \"ca.pem\"\ncertificate = \"tunnel.pem\"\nkey = \"tunnel.key\"\n\
              [roles_tls]\nroots = [\"ca.pem\"]\n",
         );
-        let settings = ConnectionPointSettings::load(&folder.path().join("connection-point.toml"), Overrides::none());
+        let file = folder.path().join("connection-point.toml");
+        let settings = ConnectionPointSettings::load(&file, Overrides::none());
         let workers = Workers::start(1, "test").unwrap();
         let point = ConnectionPoint::new(settings.unwrap(), workers.spawner()).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let tls = configs::tunnel_listener(key(&folder, "gateway"), &[CertificateDer::from(authority.der().to_vec())]);
-        let place = place(&point, listener.local_addr().unwrap().port());
-        Self { folder, listener, tls: tls.unwrap(), point, place, _workers: workers }
+        let (place, open) = place(&point, &[listener.local_addr().unwrap().port()]);
+        Self { folder, listener, tls: tls.unwrap(), point, place, open: Cell::new(Some(open)), _workers: workers }
+    }
+
+    /// Listens here from now on, and has the connection point dial this name for it.
+    fn listen(&mut self, listener: TcpListener, host: &str) {
+        let port = listener.local_addr().unwrap().port();
+        self.listener = listener;
+        let (place, open) = place_at(&self.point, vec![HostPort { host: host.into(), port }]);
+        (self.place, self.open) = (place, Cell::new(Some(open)));
     }
 
     /// Puts a site in force that publishes one endpoint for GET, of a role that is not there.
@@ -97,8 +111,13 @@ impl Stage {
     }
 
     /// Lets the connection point dial, and accepts its tunnel up to both hellos.
-    async fn connected(&self, hello: &GatewayHello) -> GatewayEnd {
-        let (mut tcp, _) = self.listener.accept().await.unwrap();
+    pub async fn connected(&self, hello: &GatewayHello) -> GatewayEnd {
+        self.connected_at(&self.listener, hello).await
+    }
+
+    /// The same on another listener of the gateway.
+    pub async fn connected_at(&self, listener: &TcpListener, hello: &GatewayHello) -> GatewayEnd {
+        let (mut tcp, _) = listener.accept().await.unwrap();
         let first = ClientHello::read(&mut tcp, Instant::now() + limits::TUNNEL_ESTABLISH).await.unwrap();
         let stream = tls::accept(tcp, first, Arc::clone(&self.tls), FlushRule::AtOnce).await.unwrap();
         let (caller, connection) = calling::open(stream, Lane::Interactive).await.unwrap();
@@ -108,15 +127,20 @@ impl Stage {
         let driven = self.point.background.spawn("gateway's connection", driven);
         let mut control = Control::call(&caller, &Tasks::new(), hello).await.unwrap();
         let theirs = control.hello().await.unwrap();
-        assert_eq!((theirs.lane, theirs.boot_id), (Lane::Interactive, self.point.boot_id));
+        assert_eq!(theirs.boot_id, self.point.boot_id);
         GatewayEnd { caller, control, _connection: driven }
+    }
+
+    /// Keeps the place until it is retired.
+    async fn keep(&self) {
+        keep(self.place.clone(), self.open.take().expect("a place is kept once")).await;
     }
 
     /// Keeps the place while the test plays the gateway.
     async fn while_kept<T>(&self, play: impl Future<Output = T>) -> T {
         tokio::select! {
             played = play => played,
-            () = keep(self.place.clone()) => panic!("the place was given up"),
+            () = self.keep() => panic!("the place was given up"),
         }
     }
 }
@@ -133,9 +157,12 @@ fn key(folder: &tempfile::TempDir, name: &str) -> Arc<CertifiedKey> {
     certified_key(&path("pem"), &path("key")).unwrap()
 }
 
-fn place(point: &Arc<ConnectionPoint>, port: u16) -> Place {
-    let instance =
-        GatewayInstance { name: "gw-1".into(), addresses: vec![HostPort { host: "127.0.0.1".into(), port }] };
+pub fn place(point: &Arc<ConnectionPoint>, ports: &[u16]) -> (Place, OpenPlace) {
+    place_at(point, ports.iter().map(|port| HostPort { host: "127.0.0.1".into(), port: *port }).collect())
+}
+
+fn place_at(point: &Arc<ConnectionPoint>, addresses: Vec<HostPort>) -> (Place, OpenPlace) {
+    let instance = GatewayInstance { name: "gw-1".into(), addresses };
     let gateway = SiteGateway {
         name: "gw".into(),
         service_names: Vec::new(),
@@ -144,11 +171,11 @@ fn place(point: &Arc<ConnectionPoint>, port: u16) -> Place {
     };
     let retiring = point.tasks.child_token();
     let instance = Arc::new(Instance::new(&gateway, &instance, retiring.clone()));
-    let id = PlaceId { lane: Lane::Interactive, number: 0 };
-    Place { point: Arc::clone(point), instance, id, worker: WorkerIndex(0), retiring }
+    let open = instance.open_place(Lane::Interactive);
+    (Place { point: Arc::clone(point), instance, id: open.id, worker: WorkerIndex(0), retiring }, open)
 }
 
-fn hello() -> GatewayHello {
+pub fn hello() -> GatewayHello {
     GatewayHello {
         versions: VERSIONS,
         program: "cmg-gateway 0.1.0".into(),
@@ -180,7 +207,7 @@ fn request(method: &str, target: &str) -> RequestHead {
 
 impl GatewayEnd {
     /// The next thing said that is no heartbeat.
-    async fn said(&mut self) -> Result<Said, ControlEnd> {
+    pub async fn said(&mut self) -> Result<Said, ControlEnd> {
         loop {
             match self.control.next().await? {
                 Said::Heartbeat => {}
@@ -244,7 +271,7 @@ async fn a_drain_is_told_first_and_ends_with_a_goodbye() {
         assert_eq!(gateway.refused(request("GET", "/open/x")).await.reason, RefusedReason::RoleUnreachable);
         assert!(matches!(gateway.said().await, Ok(Said::Goodbye(_))));
     };
-    tokio::join!(play, keep(stage.place.clone()));
+    tokio::join!(play, stage.keep());
     assert!(stage.place.instance.places().is_empty());
     assert!(!stage.point.readiness.is_ready());
 }
@@ -269,7 +296,7 @@ async fn what_comes_after_the_drain_was_told_is_not_started() {
         assert_eq!((refused.reason, refused.not_started), (RefusedReason::Draining, true));
         assert!(matches!(gateway.said().await, Ok(Said::Goodbye(_))));
     };
-    tokio::join!(play, keep(stage.place.clone()));
+    tokio::join!(play, stage.keep());
 }
 
 #[tokio::test]
