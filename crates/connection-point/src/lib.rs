@@ -18,6 +18,7 @@ mod site;
 mod site_source;
 
 mod dialer;
+mod egress;
 mod gateways;
 mod instance;
 mod link;

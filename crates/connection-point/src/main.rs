@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use cmg_connection_point::settings::{ConnectionPointSettings, ENVIRONMENT};
+use cmg_connection_point::settings::{ConnectionPointSettings, ENVIRONMENT, ProxyVariables};
 use cmg_connection_point::{PROGRAM, commands, program, reload::OwnFile};
 use cmg_core::build_info::BUILD;
 use cmg_core::command_line::{could_not_start, failed, logs_and_signals, report};
@@ -45,7 +45,7 @@ async fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let arguments = Arguments::parse();
     let overrides = Overrides::from_environment(ENVIRONMENT).sets(&arguments.set);
-    let settings = match ConnectionPointSettings::load(&arguments.config, overrides) {
+    let settings = match ConnectionPointSettings::load(&arguments.config, overrides, &ProxyVariables::of_process()) {
         Ok(settings) => settings,
         Err(problems) => return report(&problems),
     };

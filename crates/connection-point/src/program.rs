@@ -71,6 +71,9 @@ pub async fn start(
     point.background.spawn("site source", keeper.follow(wanted)).detach();
     point.background.spawn("gateways", gateways::follow(Arc::clone(&point))).detach();
     point.start_sweeping();
+    if let Some(proxy) = &point.settings().egress.proxy {
+        tracing::info!(%proxy, named_by = proxy.named_by, "tunnels go through a proxy");
+    }
     say_started(&listeners);
     let reloader = Reloader::new(own_file, logs, &point);
     Ok(Running { point, looks, reloads, reloader, _listeners: listeners, _workers: workers })

@@ -9,11 +9,11 @@ use cmg_core::configuration::Overrides;
 use cmg_core::logs::Logs;
 
 use crate::point::ConnectionPoint;
-use crate::settings::{ConnectionPointSettings, ENVIRONMENT};
+use crate::settings::{ConnectionPointSettings, ENVIRONMENT, ProxyVariables};
 use crate::site_source::SourceReader;
 
 /// Sections whose values are taken over by a reload.
-const TAKEN_OVER: [&str; 6] = ["log.", "site.", "tunnel.", "roles_tls.", "role_certificates", "drain."];
+const TAKEN_OVER: [&str; 7] = ["log.", "site.", "tunnel.", "egress.", "roles_tls.", "role_certificates", "drain."];
 
 /// Where settings come from beside the environment.
 pub struct OwnFile {
@@ -48,7 +48,7 @@ impl Reloader {
 
     fn take_over(&self) -> Result<(SourceReader, String), String> {
         let overrides = Overrides::from_environment(ENVIRONMENT).sets(&self.own_file.set);
-        let next = ConnectionPointSettings::load(&self.own_file.path, overrides);
+        let next = ConnectionPointSettings::load(&self.own_file.path, overrides, &ProxyVariables::of_process());
         let next = next.map_err(|all| all.to_string())?;
         let before = &self.started_with;
         if (&next.site, &next.name) != (&before.site, &before.name) {

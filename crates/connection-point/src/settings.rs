@@ -1,8 +1,10 @@
 //! The connection point's own file, as live values: who it is, where its site's configuration comes from, what
 //! it shows to gateways and to roles. What the site publishes, and which gateways it uses, is not here.
 
+mod egress;
 mod source;
 
+pub use egress::ProxyVariables;
 pub use source::{SiteSettings, SiteSource};
 
 use cmg_core::configuration::sections::{self, AdminSettings, LogSettings};
@@ -18,6 +20,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::egress::Egress;
+
 /// Variables that begin so override keys of the file: `CMG_CONNECTION_POINT__SITE__SOURCE`.
 pub const ENVIRONMENT: &str = "CMG_CONNECTION_POINT__";
 
@@ -31,6 +35,7 @@ pub struct ConnectionPointSettings {
     pub workers: usize,
     pub source: SiteSettings,
     pub tunnel: TunnelSettings,
+    pub egress: Egress,
     pub roles_tls: RolesTlsSettings,
     pub admin: AdminSettings,
     pub drain: Drain,
@@ -69,22 +74,23 @@ impl RolesTlsSettings {
 
 impl ConnectionPointSettings {
     /// Reads the file with its overrides and loads every certificate that it names.
-    pub fn load(path: &Path, overrides: Overrides) -> Result<Self, Problems> {
-        Self::read(Document::load(path, overrides)?, UnixTime::now())
+    pub fn load(path: &Path, overrides: Overrides, proxies: &ProxyVariables) -> Result<Self, Problems> {
+        Self::read(Document::load(path, overrides)?, UnixTime::now(), proxies)
     }
 
     /// The same for a document that is here already, at a given time.
-    pub fn read(document: Document, now: UnixTime) -> Result<Self, Problems> {
-        let (mut settings, reading) = document.read(|root| root_table(root, now))?;
+    pub fn read(document: Document, now: UnixTime, proxies: &ProxyVariables) -> Result<Self, Problems> {
+        let (mut settings, reading) = document.read(|root| root_table(root, now, proxies))?;
         settings.reading = reading;
         Ok(settings)
     }
 }
 
-fn root_table(root: &mut Table<'_>, now: UnixTime) -> Option<ConnectionPointSettings> {
+fn root_table(root: &mut Table<'_>, now: UnixTime, proxies: &ProxyVariables) -> Option<ConnectionPointSettings> {
     let own = root.table("connection_point", own);
     let source = root.table("site", |table| source::read(table, now));
     let tunnel = root.table("tunnel", |table| tunnel(table, own.as_ref(), now));
+    let egress = egress::read(root, proxies);
     let roles_tls = root.table("roles_tls", roles_tls);
     let certificates = root.tables("role_certificates", |table| credentials::certified_key(table, now));
     let admin = sections::admin(root, ADMIN, own.as_ref().map(|own| own.state_directory.as_path()));
@@ -97,7 +103,7 @@ fn root_table(root: &mut Table<'_>, now: UnixTime) -> Option<ConnectionPointSett
     let log = sections::log(root);
     let Own { site, name, state_directory, workers } = own?;
     let roles_tls = RolesTlsSettings { certificates, ..roles_tls };
-    let (source, tunnel, reading) = (source?, tunnel?, Reading::default());
+    let (source, tunnel, egress, reading) = (source?, tunnel?, egress?, Reading::default());
     Some(ConnectionPointSettings {
         site,
         name,
@@ -105,6 +111,7 @@ fn root_table(root: &mut Table<'_>, now: UnixTime) -> Option<ConnectionPointSett
         workers,
         source,
         tunnel,
+        egress,
         roles_tls,
         admin,
         drain,

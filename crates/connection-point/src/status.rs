@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+use crate::egress::Egress;
 use crate::instance::{Facts, Instance, LinkCheck, PlaceStatus};
 use crate::link_health::coverage;
 use crate::point::ConnectionPoint;
@@ -25,6 +26,7 @@ pub fn status(point: &ConnectionPoint) -> Value {
         "connection_id": identity.connection_id.to_string(),
         "configuration": site.map(configuration),
         "source": source(point),
+        "egress": egress(&settings.egress),
         "coverage": coverage(&health),
         "gateways": instances.iter().map(|instance| link(instance, site)).collect::<Vec<_>>(),
         "exchanges_running": point.metrics.exchanges_running.get(),
@@ -51,6 +53,15 @@ fn source(point: &ConnectionPoint) -> Value {
         "last_reached": facts.last_reached.map(seconds),
         "out_of_reach_since": facts.out_of_reach_since.map(seconds),
         "problems": facts.all_problems(),
+    })
+}
+
+/// Without the login's own words.
+fn egress(egress: &Egress) -> Value {
+    json!({
+        "proxy": egress.proxy.as_ref().map(ToString::to_string),
+        "named_by": egress.proxy.as_ref().map(|proxy| &proxy.named_by),
+        "login": egress.proxy.as_ref().is_some_and(|proxy| proxy.login.is_some()),
     })
 }
 

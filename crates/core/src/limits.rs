@@ -136,6 +136,10 @@ pub const LINK_CHECK: Duration = Duration::from_secs(60);
 /// A tunnel that replaces another has to live so long before the other is drained: each end has heard the other's
 /// heartbeat by then, so the gateway surely uses it.
 pub const REPLACEMENT_SETTLES: Duration = Duration::from_secs(5);
+/// Bytes of a proxy's answer that are looked at in one go; its whole head is bounded like a role's.
+pub const PROXY_READ: usize = 4 * KIB;
+/// Bytes of a file that holds a password.
+pub const PASSWORD_FILE: usize = KIB;
 /// Looking up a name, before a dial.
 pub const RESOLVE: Duration = Duration::from_secs(5);
 /// The next address of a name is tried beside one that has not answered by now.

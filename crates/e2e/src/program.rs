@@ -47,6 +47,11 @@ impl Program {
         let stderr = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let mut child = Command::new(binary)
             .args(arguments)
+            // Only a test says whether there is a proxy.
+            .env_remove("HTTPS_PROXY")
+            .env_remove("https_proxy")
+            .env_remove("NO_PROXY")
+            .env_remove("no_proxy")
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

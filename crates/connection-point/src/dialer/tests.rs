@@ -8,7 +8,7 @@ mod violations;
 use super::*;
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
 use cmg_core::configuration::{HostName, Overrides};
@@ -30,7 +30,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 use tokio::net::TcpListener;
 
-use crate::settings::ConnectionPointSettings;
+use crate::settings::{ConnectionPointSettings, ProxyVariables};
 use crate::site::Site;
 
 /// A gateway's listener, and a connection point that is to dial it.
@@ -75,7 +75,7 @@ impl Stage {
              [roles_tls]\nroots = [\"ca.pem\"]\n",
         );
         let file = folder.path().join("connection-point.toml");
-        let settings = ConnectionPointSettings::load(&file, Overrides::none());
+        let settings = ConnectionPointSettings::load(&file, Overrides::none(), &ProxyVariables::none());
         let workers = Workers::start(1, "test").unwrap();
         let point = ConnectionPoint::new(settings.unwrap(), workers.spawner()).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -90,6 +90,14 @@ impl Stage {
         self.listener = listener;
         let (place, open) = place_at(&self.point, vec![HostPort { host: host.into(), port }]);
         (self.place, self.open) = (place, Cell::new(Some(open)));
+    }
+
+    /// Has the connection point dial through this proxy.
+    fn through(&self, proxy: SocketAddr) {
+        let folder = self.folder.path().join("connection-point.toml");
+        let variable = |name: &str| (name == "HTTPS_PROXY").then(|| proxy.to_string());
+        let settings = ConnectionPointSettings::load(&folder, Overrides::none(), &ProxyVariables::of(variable));
+        self.point.take_over(settings.unwrap()).unwrap();
     }
 
     /// Puts a site in force that publishes one endpoint for GET, of a role that is not there.

@@ -1,6 +1,7 @@
 //! The example and the reference; every way for a connection point's file to be refused, with the exact words.
 
 use super::*;
+use cmg_core::configuration::HostPort;
 use cmg_core::configuration::documentation::{disagreements, documented_keys};
 use rcgen::{CertificateParams, DnType, KeyPair, SanType};
 use std::fs;
@@ -32,7 +33,7 @@ fn folder(uri: &str) -> tempfile::TempDir {
 
 fn read_in(folder: &Path, text: &str) -> Result<ConnectionPointSettings, Problems> {
     let document = Document::parse("connection-point.toml", text, Some(folder), Overrides::none())?;
-    ConnectionPointSettings::read(document, today())
+    ConnectionPointSettings::read(document, today(), &ProxyVariables::none())
 }
 
 fn read(text: &str) -> Result<ConnectionPointSettings, Problems> {
@@ -135,10 +136,102 @@ fn the_tunnel_certificate_says_who_this_is() {
     assert!(missing.certificates_only(), "exit code 4");
 }
 
+fn read_beside(variables: &[(&str, &str)], egress: &str) -> Result<ConnectionPointSettings, Problems> {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder(URI);
+    for (name, mode, content) in [("good", 0o600, "se:cret\n"), ("open", 0o640, "secret\n"), ("empty", 0o600, "\n")] {
+        fs::write(folder.path().join(name), content).unwrap();
+        fs::set_permissions(folder.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let text = format!("{EXAMPLE}\n[egress]\n{egress}");
+    let document = Document::parse("connection-point.toml", &text, Some(folder.path()), Overrides::none())?;
+    let variable = |name: &str| variables.iter().find(|known| known.0 == name).map(|known| known.1.to_owned());
+    ConnectionPointSettings::read(document, today(), &ProxyVariables::of(variable))
+}
+
+/// What is shown of it by `check --print`, status and debug output, all together.
+fn shown(settings: &ConnectionPointSettings) -> String {
+    let lines: Vec<_> = settings.reading.settings().iter().map(ToString::to_string).collect();
+    format!("{:?} {}", settings.egress, lines.join("\n"))
+}
+
+#[test]
+fn a_proxy_comes_from_the_file_or_from_the_environment() {
+    let gateway: HostPort = HostPort { host: "gateway.example.net".into(), port: 443 };
+    let login = "proxy = \"http://p.corp:3128\"\nusername = \"cmg\"\npassword_file = \"good\"\n";
+    let variable = ("HTTPS_PROXY", "http://other:hid%64en@env.corp:8080/");
+    for (variables, egress, proxy, named_by, has_login) in [
+        (&[][..], "", None, "", false),
+        (&[], login, Some("http://p.corp:3128"), "egress.proxy", true),
+        (&[variable], login, Some("http://p.corp:3128"), "egress.proxy", true),
+        (&[variable, ("NO_PROXY", "*")], login, Some("http://p.corp:3128"), "egress.proxy", true),
+        (&[variable], "", Some("http://env.corp:8080"), "HTTPS_PROXY", true),
+        (&[("https_proxy", "env.corp:8080")], "", Some("http://env.corp:8080"), "https_proxy", false),
+        (&[variable], "proxy = \"none\"\n", None, "", false),
+        (&[("HTTPS_PROXY", "http://u:hid/@:den@env.corp:8080")], "", Some("http://env.corp:8080"), "HTTPS_PROXY", true),
+        (&[variable, ("no_proxy", "example.net")], "", None, "", false),
+        (&[variable, ("NO_PROXY", "example.org")], "", Some("http://env.corp:8080"), "HTTPS_PROXY", true),
+        (&[("HTTPS_PROXY", "")], "", None, "", false),
+        (&[("HTTP_PROXY", "env.corp:8080"), ("ALL_PROXY", "env.corp:8080")], "", None, "", false),
+    ] {
+        let settings = read_beside(variables, egress).unwrap_or_else(|problems| panic!("{problems}"));
+        let way = settings.egress.way_to(&gateway);
+        assert_eq!(way.map(ToString::to_string).as_deref(), proxy, "{variables:?} {egress}");
+        assert_eq!(
+            way.map(|way| (way.named_by.as_str(), way.login.is_some())).unwrap_or_default(),
+            (named_by, has_login)
+        );
+        let shown = shown(&settings);
+        assert!(!shown.contains("se:cret") && !shown.contains("hid"), "{shown}");
+    }
+    let shown = shown(&read_beside(&[variable], "").unwrap());
+    assert!(
+        shown.contains("egress.proxy = \"http://***@env.corp:8080\"  # environment variable HTTPS_PROXY"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_proxy_that_cannot_work_is_refused_without_its_password() {
+    let proxy = "proxy = \"http://p.corp:3128\"\n";
+    let from_file = |text: &str| (Vec::new(), text.to_owned());
+    let from_variable = |text: &'static str| (vec![("HTTPS_PROXY", text)], String::new());
+    let login = |more: &str| from_file(&format!("{proxy}username = \"cmg\"\n{more}"));
+    for ((variables, egress), words) in [
+        (
+            from_file("proxy = \"http://u:hidden@p.corp:3128\"\n"),
+            "egress.proxy: holds user or password; write them as egress",
+        ),
+        (
+            from_file("proxy = \"https://p.corp:3128\"\n"),
+            "egress.proxy: only proxies that are spoken to in HTTP without",
+        ),
+        (from_file("proxy = \"p.corp:3128\"\n"), "egress.proxy: is not the URL of a proxy; write for example"),
+        (from_file("proxy = \"http://p.corp\"\n"), "egress.proxy: does not name host and port of a proxy"),
+        (from_file("proxy = \"http://p.corp:3128/way\"\n"), "egress.proxy: does not name host and port of a proxy"),
+        (from_file("proxy = \"none\"\nusername = \"u\"\npassword_file = \"good\"\n"), "egress.username: has no effect"),
+        (from_file("username = \"u\"\npassword_file = \"good\"\n"), "egress.password_file: has no effect"),
+        (login(""), "egress.username: stands without password_file; write both"),
+        (login("password_file = \"open\"\n"), "open: the password can be read by others (mode 0640); run: chmod 600"),
+        (login("password_file = \"empty\"\n"), "empty: does not hold a password; write the password into it"),
+        (login("password_file = \"absent\"\n"), "absent: cannot be read: No such file"),
+        (
+            from_file(&format!("{proxy}username = \"a:b\"\npassword_file = \"good\"\n")),
+            "egress.username: holds a colon",
+        ),
+        (from_variable("socks5://p.corp:1080"), "environment variable HTTPS_PROXY: egress.proxy: only proxies that"),
+        (from_variable("u:hid%zzden@p.corp:1080"), "holds a login that cannot be read; percent-encode"),
+        (from_variable("http://p.corp"), "HTTPS_PROXY: egress.proxy: does not name host and port"),
+    ] {
+        let problems = read_beside(&variables, &egress).map(drop).unwrap_err().to_string();
+        assert!(problems.contains(words) && !problems.contains("hid"), "{egress}: {problems}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(text in "(?s).{0,200}|(\\[?\\[?[a-z_]{1,8}\\]?\\]?( ?= ?[\\[\\]{}\"0-9a-z,:]{0,12})?\n){0,6}") {
         let document = Document::parse("connection-point.toml", &text, None, Overrides::none());
-        let _ = document.and_then(|document| ConnectionPointSettings::read(document, today()).map(drop));
+        let _ = document.and_then(|document| ConnectionPointSettings::read(document, today(), &ProxyVariables::none()).map(drop));
     }
 }

@@ -1,7 +1,7 @@
 //! What a source brings, good or bad, and what stays in force.
 
 use super::*;
-use crate::settings::ConnectionPointSettings;
+use crate::settings::{ConnectionPointSettings, ProxyVariables};
 use cmg_core::configuration::Overrides;
 use cmg_core::worker::Workers;
 use rcgen::{BasicConstraints, CertificateParams, CustomExtension, IsCa, KeyPair, SanType};
@@ -58,7 +58,11 @@ roots = ["root.pem"]
     }
 
     fn settings(&self) -> ConnectionPointSettings {
-        let settings = ConnectionPointSettings::load(&self.path("connection-point.toml"), Overrides::none());
+        let settings = ConnectionPointSettings::load(
+            &self.path("connection-point.toml"),
+            Overrides::none(),
+            &ProxyVariables::none(),
+        );
         settings.unwrap_or_else(|problems| panic!("{problems}"))
     }
 

@@ -117,6 +117,21 @@ impl<'a> Table<'a> {
         self.value(name)
     }
 
+    /// A value for a key that stands elsewhere, as in a variable that many programs share: judged and shown like one
+    /// that the file has.
+    pub fn value_from<T: Value>(&self, name: &str, text: &str, place: Place) -> Option<T> {
+        match T::from_text(text, self.base()) {
+            Ok(value) => {
+                self.in_force(name, &value, Some(place));
+                Some(value)
+            }
+            Err(fault) => {
+                self.problem_with(place, name, fault);
+                None
+            }
+        }
+    }
+
     /// A key with a default.
     pub fn default<T: Value>(&mut self, name: &'static str, default: T) -> T {
         self.knows::<T>(name, default.print());

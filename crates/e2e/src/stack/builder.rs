@@ -111,6 +111,12 @@ impl Builder {
         self
     }
 
+    /// Sets a variable that every connection point sees.
+    pub fn connection_point_variable(mut self, name: &str, value: &str) -> Self {
+        self.connection_point_environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Tunnels that each connection point has to each instance: one for each worker, and those for bulk.
     pub(super) fn tunnels_of_a_link(&self) -> usize {
         let setting = self.gateway_environment.iter().find(|(key, _)| key == "CMG_GATEWAY__TUNNEL__BULK_CONNECTIONS");

@@ -1,6 +1,7 @@
 //! The tunnel under abuse: aborts, load, stream limits, lost connections, strangers (T-03, T-08, T-11, T-12).
 
 mod coverage;
+mod egress;
 mod long_lives;
 mod losses;
 mod ports;

@@ -126,3 +126,23 @@ async fn while_the_hello_is_awaited() {
     assert!(stage.place.instance.places().is_empty());
     nobody_comes(&stage.listener).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn while_the_proxy_is_asked() {
+    let stage = Stage::new().await;
+    let proxy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    stage.through(proxy.local_addr().unwrap());
+    let (told, accepted) = tokio::sync::oneshot::channel();
+    let step = async {
+        let (mut tcp, _) = proxy.accept().await.unwrap();
+        let mut asked = [0; 8];
+        tcp.read_exact(&mut asked).await.unwrap();
+        assert_eq!(&asked, b"CONNECT ");
+        told.send(tcp).unwrap();
+    };
+    retired_after(&stage, step).await;
+    let mut tcp = accepted.await.unwrap();
+    let _ = tcp.read_to_end(&mut Vec::new()).await;
+    nobody_comes(&proxy).await;
+    nobody_comes(&stage.listener).await;
+}
