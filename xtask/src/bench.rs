@@ -4,17 +4,17 @@
 
 mod backend;
 mod contestants;
-mod job;
-mod keys;
+pub mod job;
+pub mod keys;
 mod load;
-mod measurement;
-mod process;
+pub mod measurement;
+pub mod process;
 mod profile;
 mod report;
 mod results;
 mod rows;
-mod session;
-mod usage;
+pub mod session;
+pub mod usage;
 
 use std::collections::BTreeSet;
 use std::os::unix::process::CommandExt;
@@ -88,7 +88,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// A load generator without optimisation would take the processors from those that are measured.
-fn again_in_release() -> Result<()> {
+pub fn again_in_release() -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--release", "--package", "xtask"]).current_dir(root::work_tree());

@@ -9,6 +9,7 @@ mod demo;
 mod docker;
 mod fuzz;
 mod images;
+mod isolation;
 mod load;
 mod root;
 mod run;
@@ -43,6 +44,8 @@ enum Command {
     Ci,
     /// Measure against other programs that do the same work, and keep docs/performance.md
     Bench(bench::Arguments),
+    /// Measure what one slow, dead, greedy or numerous party costs everybody else, and what idle costs
+    Isolation(isolation::Arguments),
     /// Feed the parsers with inputs that coverage guides, each target for a while
     Fuzz(fuzz::Arguments),
     /// Send a load, restart programs under it, and account for every request by three counts
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Containers(arguments) => containers::run(&arguments),
         Command::Ci => ci::run(),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Isolation(arguments) => isolation::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Load(arguments) => load::run(&arguments),
         Command::Tidy => tidy::run(),

@@ -182,7 +182,7 @@ impl Session {
     }
 }
 
-fn start_backend(keys: &Keys) -> Result<(Owned, SocketAddr)> {
+pub fn start_backend(keys: &Keys) -> Result<(Owned, SocketAddr)> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["bench", "backend", "--certificate"]).arg(keys.certificate("backend"));
     command.arg("--key").arg(keys.key("backend")).stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -1,0 +1,220 @@
+//! Those who disturb: each begins, goes on until it is told to end, and says how much it did.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use anyhow::{Context, Result};
+use cmg_client::{Client, Protocol, Request};
+use cmg_e2e::stack::Builder;
+use cmg_e2e::{Stack, mp};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Disturbance {
+    StalledReaders,
+    RoleSwallows,
+    RoleDropsSyn,
+    BulkTransfer,
+    Flood,
+    WaitingPolls,
+}
+
+const READERS: usize = 64;
+const SWALLOWED: usize = 64;
+const POLLS: usize = 10_000;
+/// As many as the gateway lets one connection of HTTP/2 have.
+const POLLS_PER_CONNECTION: usize = 100;
+const FLOODING: usize = 64;
+/// More than all buffers on the way hold.
+const LARGE: u64 = 1 << 30;
+/// A port that takes no connection: nobody accepts on it, and its queue is full.
+const DEAF_PORT: u16 = 39_081;
+
+impl Disturbance {
+    pub const ALL: [Disturbance; 6] = [
+        Disturbance::StalledReaders,
+        Disturbance::RoleSwallows,
+        Disturbance::RoleDropsSyn,
+        Disturbance::BulkTransfer,
+        Disturbance::Flood,
+        Disturbance::WaitingPolls,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Disturbance::StalledReaders => "stalled readers",
+            Disturbance::RoleSwallows => "a role that swallows",
+            Disturbance::RoleDropsSyn => "a role that drops SYN",
+            Disturbance::BulkTransfer => "one bulk transfer",
+            Disturbance::Flood => "one flooding client",
+            Disturbance::WaitingPolls => "waiting polls",
+        }
+    }
+
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Disturbance::StalledReaders => "64 clients have asked for 1 GiB each and read nothing",
+            Disturbance::RoleSwallows => "64 requests at a role that reads them and never answers",
+            Disturbance::RoleDropsSyn => "64 clients ask, again and again, for a role whose host takes no connection",
+            Disturbance::BulkTransfer => "another device downloads as fast as it goes",
+            Disturbance::Flood => "another device asks on 64 connections as fast as it goes; 429 for most of it",
+            Disturbance::WaitingPolls => "10,000 long polls wait, 100 on each connection",
+        }
+    }
+
+    /// What the installation needs for it.
+    pub fn prepare(self, builder: Builder) -> Builder {
+        match self {
+            Disturbance::RoleDropsSyn => builder.site(&format!(
+                "\n[[roles]]\nid = 20\nkind = \"custom\"\ninternal_url = \"https://127.0.0.1:{DEAF_PORT}\"\n\n\
+                 [[roles.custom]]\nname = \"deaf\"\nexternal_prefix = \"/extra/\"\nmethods = [\"GET\"]\n"
+            )),
+            // Between what those who are timed ask for and what the flooding one does.
+            Disturbance::Flood => builder
+                .gateway_setting("LIMITS__IDENTITY_REQUESTS_PER_SECOND", "1000")
+                .gateway_setting("LIMITS__IDENTITY_BURST", "1000"),
+            _ => builder,
+        }
+    }
+
+    pub async fn begin(self, stack: &Stack) -> Result<Disturbing> {
+        let other = stack.client_of(0, Some(&stack.pki.clients[1]))?;
+        let mut disturbing = Disturbing::default();
+        match self {
+            Disturbance::StalledReaders => {
+                for _ in 0..READERS {
+                    disturbing.hold(&other, format!("SMS_MP/_/huge?bytes={LARGE}")).await?;
+                }
+            }
+            Disturbance::RoleSwallows => {
+                for _ in 0..SWALLOWED {
+                    disturbing.ask(&other, mp("CCM_System/_/never")).await?;
+                }
+                stack.wait_at_role("never", "begun", SWALLOWED).await?;
+            }
+            Disturbance::RoleDropsSyn => {
+                disturbing.deaf = Some(deaf().await?);
+                for _ in 0..SWALLOWED {
+                    disturbing.ask_again_and_again(&other, "/extra/x".to_owned()).await?;
+                }
+            }
+            Disturbance::BulkTransfer => disturbing.download_again_and_again(&other).await?,
+            Disturbance::Flood => {
+                for _ in 0..FLOODING {
+                    disturbing.ask_again_and_again(&other, mp("SMS_MP/flood")).await?;
+                }
+            }
+            Disturbance::WaitingPolls => {
+                disturbing.wait(&other.speaking(Protocol::Http2)).await?;
+                stack.wait_at_gate("isolation", POLLS).await?;
+            }
+        }
+        Ok(disturbing)
+    }
+}
+
+/// A listener without room: what is left unanswered in its queue keeps the kernel from taking more.
+struct Deaf {
+    _listener: TcpListener,
+    _queued: Vec<TcpStream>,
+}
+
+async fn deaf() -> Result<Deaf> {
+    let address = SocketAddr::from(([127, 0, 0, 1], DEAF_PORT));
+    let socket = tokio::net::TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address).with_context(|| format!("{address} is in use"))?;
+    let listener = socket.listen(1)?.into_std()?;
+    let mut queued = Vec::new();
+    // The first ones that are taken fill it; one that hangs shows that it is full.
+    while let Ok(connected) =
+        tokio::time::timeout(std::time::Duration::from_millis(500), TcpStream::connect(address)).await
+    {
+        queued.push(connected?);
+    }
+    Ok(Deaf { _listener: listener, _queued: queued })
+}
+
+/// A disturbance that goes on.
+#[derive(Default)]
+pub struct Disturbing {
+    tasks: JoinSet<Result<()>>,
+    done: Arc<AtomicU64>,
+    deaf: Option<Deaf>,
+}
+
+impl Disturbing {
+    /// Ends it; how many requests it had made.
+    pub async fn end(mut self) -> u64 {
+        self.tasks.shutdown().await;
+        self.done.load(Relaxed)
+    }
+
+    /// Asks, and reads nothing of the answer but its head.
+    async fn hold(&mut self, client: &Client, rest: String) -> Result<()> {
+        let mut connection = client.connect().await?;
+        let reply = connection.send(Request::get(&mp(&rest))).await?;
+        self.done.fetch_add(1, Relaxed);
+        self.tasks.spawn(async move {
+            let _held = (connection, reply);
+            std::future::pending().await
+        });
+        Ok(())
+    }
+
+    /// Asks, and waits for an answer that does not come.
+    async fn ask(&mut self, client: &Client, target: String) -> Result<()> {
+        let (mut connection, done) = (client.connect().await?, Arc::clone(&self.done));
+        self.tasks.spawn(async move {
+            done.fetch_add(1, Relaxed);
+            connection.send(Request::new("POST", &target)).await?;
+            Ok(())
+        });
+        Ok(())
+    }
+
+    async fn ask_again_and_again(&mut self, client: &Client, target: String) -> Result<()> {
+        let (client, mut connection, done) = (client.clone(), client.connect().await?, Arc::clone(&self.done));
+        self.tasks.spawn(async move {
+            loop {
+                let reply = connection.send(Request::get(&target)).await?;
+                reply.whole().await?;
+                done.fetch_add(1, Relaxed);
+                if connection.is_closed() {
+                    connection = client.connect().await?;
+                }
+            }
+        });
+        Ok(())
+    }
+
+    async fn download_again_and_again(&mut self, client: &Client) -> Result<()> {
+        let (mut connection, done) = (client.connect().await?, Arc::clone(&self.done));
+        self.tasks.spawn(async move {
+            loop {
+                let mut reply = connection.send(Request::get(&mp(&format!("SMS_MP/_/huge?bytes={LARGE}")))).await?;
+                done.fetch_add(1, Relaxed);
+                reply.count().await?;
+            }
+        });
+        Ok(())
+    }
+
+    async fn wait(&mut self, client: &Client) -> Result<()> {
+        for _ in 0..POLLS / POLLS_PER_CONNECTION {
+            let connection = client.connect().await?;
+            for _ in 0..POLLS_PER_CONNECTION {
+                let mut hand = connection.another().context("HTTP/2 has as many hands as one likes")?;
+                let done = Arc::clone(&self.done);
+                self.tasks.spawn(async move {
+                    done.fetch_add(1, Relaxed);
+                    hand.send(Request::get(&mp("BGB/_/poll?key=isolation"))).await?;
+                    Ok(())
+                });
+            }
+        }
+        Ok(())
+    }
+}
