@@ -9,11 +9,12 @@ use cmg_core::build_info::BUILD;
 use cmg_core::limits;
 use cmg_core::tunnel::control::{ConfigurationVerdict, ControlEnd};
 use cmg_core::tunnel::handshake::{ConnectionPointHello, GatewayHello, VERSIONS};
+use cmg_core::tunnel::liveness::{Liveness, Sign, heartbeats};
 use cmg_core::tunnel::message::GoodbyeReason;
 use cmg_core::tunnel::publication::Digest;
 use cmg_core::tunnel::serving_control::{ControlCall, GatewaySaid, PointSaying, ServedControl};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, interval, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::instance::{Facts, Instance, PlaceState};
 use crate::link::{Accusation, Link, LinkEnd};
@@ -36,7 +37,8 @@ pub async fn converse(link: &Arc<Link>, mut call: ControlCall, violations: mpsc:
         say_goodbye(&mut control, GoodbyeReason::Incompatible, why.clone()).await;
         return LinkEnd::Incompatible(why);
     }
-    Conversation { link, control, violations, accused: None, publishing: None }.run(&hello).await
+    let liveness = Liveness::new(Arc::clone(&link.pulse));
+    Conversation { link, control, liveness, violations, accused: None, publishing: None }.run(&hello).await
 }
 
 fn own_hello(link: &Link) -> ConnectionPointHello {
@@ -61,6 +63,7 @@ async fn say_goodbye(control: &mut ServedControl, reason: GoodbyeReason, detail:
 struct Conversation<'a> {
     link: &'a Arc<Link>,
     control: ServedControl,
+    liveness: Liveness,
     violations: mpsc::Receiver<Accusation>,
     /// To be decided then.
     accused: Option<(Instant, Accusation)>,
@@ -97,25 +100,27 @@ impl Conversation<'_> {
             "a tunnel is up"
         );
         self.warn_if_theirs_is_higher();
-        let (mut beat, mut last_heard, mut told_drain) = (interval(limits::HEARTBEAT), Instant::now(), false);
+        let (mut beat, mut told_drain) = (heartbeats(), false);
         let (link, ending) = (Arc::clone(self.link), point.tasks.ending());
         let (mut drained, mut ending) = (std::pin::pin!(link.drained()), std::pin::pin!(ending));
         loop {
             self.publish_if_needed().await;
             tokio::select! {
-                said = self.control.next() => {
-                    last_heard = Instant::now();
-                    match said {
-                        Ok(said) => if let Some(end) = self.heard(said) { return end },
-                        Err(end) => return end.into(),
-                    }
-                }
+                said = self.control.next() => match said {
+                    Ok(said) => if let Some(end) = self.heard(said) { return end },
+                    // It hung up because it had heard nothing for too long.
+                    Err(_) if self.liveness.is_doubted() => return self.dead(LinkEnd::Unheard),
+                    Err(end) => return end.into(),
+                },
                 _ = beat.tick() => {
-                    if last_heard.elapsed() > limits::HEARTBEAT_SILENCE {
-                        return LinkEnd::Silent;
-                    }
-                    self.control.say(PointSaying::Heartbeat).await;
+                    let quiet = self.liveness.beat().await;
+                    self.control.say(PointSaying::Heartbeat(quiet)).await;
                 }
+                sign = self.liveness.sign() => match sign {
+                    Sign::Stalled => {}
+                    Sign::Silent => return self.dead(LinkEnd::Silent),
+                    Sign::Unheard => return self.dead(LinkEnd::Unheard),
+                },
                 // Both senders live as long as the process.
                 _ = changes.changed() => {}
                 _ = facts.changed() => {}
@@ -149,6 +154,11 @@ impl Conversation<'_> {
         Some(LinkEnd::Violation(what))
     }
 
+    fn dead(&self, end: LinkEnd) -> LinkEnd {
+        self.link.place.point.metrics.tunnels_silent.increment();
+        end
+    }
+
     async fn stop(&mut self) -> LinkEnd {
         let detail = "this connection point is stopping, its site uses this gateway no longer, or another of its \
                       tunnels has taken this one's place"
@@ -160,12 +170,24 @@ impl Conversation<'_> {
     fn heard(&mut self, said: GatewaySaid) -> Option<LinkEnd> {
         let instance = &self.link.place.instance;
         match said {
-            GatewaySaid::Heartbeat => {}
+            GatewaySaid::Heartbeat(quiet) => self.liveness.heard(quiet),
             GatewaySaid::Drain => {
                 tracing::info!(gateway = instance.gateway, instance = instance.name, "gateway said: it is stopping");
                 instance.heard_drain();
             }
-            GatewaySaid::Goodbye { detail, retry_after } => return Some(LinkEnd::Goodbye { detail, retry_after }),
+            GatewaySaid::Goodbye { is_replaced, detail, retry_after } => {
+                if is_replaced {
+                    let (gateway, name) = (&instance.gateway, &instance.name);
+                    tracing::error!(
+                        gateway,
+                        instance = name,
+                        why = detail,
+                        ?retry_after,
+                        "another process took our place"
+                    );
+                }
+                return Some(LinkEnd::Goodbye { detail, retry_after });
+            }
             GatewaySaid::Verdict(verdict) => {
                 log_verdict(instance, &verdict);
                 let published = self.publishing.take_if(|published| published.version == verdict.version);

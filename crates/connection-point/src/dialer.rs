@@ -159,8 +159,8 @@ async fn live(place: &Place, dialed: Dialed, permit: DialPermit, predecessor: Op
     }
 }
 
-async fn serve(place: &Place, Dialed { stream, address }: Dialed) -> LinkEnd {
-    let (link, violations) = Link::new(place.clone(), address);
+async fn serve(place: &Place, Dialed { mut stream, address }: Dialed) -> LinkEnd {
+    let (link, violations) = Link::new(place.clone(), address, stream.pulse());
     let (server, call) = serving_control::server();
     let exchanges = Arc::clone(&link);
     let handle = move |served| exchange::serve(Arc::clone(&exchanges), served);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cmg_core::site_role::RolePool;
+use cmg_core::tls::Pulse;
 use cmg_core::tunnel::publication::Digest;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
@@ -17,6 +18,7 @@ pub struct Link {
     pub place: Place,
     pub pool: Arc<RolePool>,
     pub address: String,
+    pub pulse: Arc<Pulse>,
     /// Cancelled when no new exchanges are taken any more.
     pub closed: CancellationToken,
     violations: mpsc::Sender<Accusation>,
@@ -45,6 +47,8 @@ pub enum LinkEnd {
     NoHello,
     #[error("nothing was heard from the gateway for too long")]
     Silent,
+    #[error("the gateway hears nothing of what is sent to it")]
+    Unheard,
     #[error("the connection ended")]
     Closed,
     #[error("{0}")]
@@ -70,12 +74,13 @@ impl LinkEnd {
 
 impl Link {
     /// A link, and what its control call hears of violations.
-    pub fn new(place: Place, address: String) -> (Arc<Self>, mpsc::Receiver<Accusation>) {
+    pub fn new(place: Place, address: String, pulse: Arc<Pulse>) -> (Arc<Self>, mpsc::Receiver<Accusation>) {
         let (violations, violated) = mpsc::channel(1);
         let link = Self {
             pool: place.point.pool(place.worker),
             place,
             address,
+            pulse,
             closed: CancellationToken::new(),
             violations,
             exchanges: AtomicUsize::new(0),

@@ -15,6 +15,7 @@ pub struct PointMetrics {
     pub roles: Arc<RoleCounters>,
     pub tunnels: Gauge,
     pub tunnels_lost: Counter,
+    pub tunnels_silent: Counter,
     pub dials: Counter,
     pub dials_failed: Counter,
     pub violations: Counter,
@@ -64,6 +65,10 @@ impl PointMetrics {
             roles: Arc::new(roles),
             tunnels: registry.gauge("cmg_tunnels", "Tunnels on which both ends have said hello."),
             tunnels_lost: registry.counter("cmg_tunnels_ended_total", "Tunnels that were up and ended."),
+            tunnels_silent: registry.counter(
+                "cmg_tunnels_silent_total",
+                "Of them those on which nothing came from the gateway, or nothing arrived there.",
+            ),
             dials: registry.counter("cmg_dials_total", "Attempts to open a tunnel."),
             dials_failed: registry.counter("cmg_dials_failed_total", "Of them those that did not lead to a tunnel."),
             violations: registry

@@ -17,6 +17,7 @@ pub mod url_mapping;
 pub mod base64;
 pub mod deadline;
 pub mod dial;
+pub mod jitter;
 pub mod site_role;
 
 pub mod worker;

@@ -114,6 +114,31 @@ pub const HANG_UP: Duration = Duration::from_secs(1);
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Silence after which a tunnel is dead.
 pub const HEARTBEAT_SILENCE: Duration = Duration::from_secs(15);
+/// Silence after which an end pings the other: a bit more than a heartbeat.
+pub const PING_AFTER: Duration = Duration::from_secs(6);
+/// Between looks at whether a ping could leave, while the socket takes nothing.
+pub const PING_AGAIN: Duration = Duration::from_secs(1);
+/// Silence after which a tunnel is stalled and others are given the work: a heartbeat and a half.
+pub const STALLED: Duration = Duration::from_millis(7500);
+/// Exchanges in a row that get no answer in their time take a tunnel out of selection.
+pub const UNANSWERED: usize = 3;
+/// Between exchanges that find out whether such a tunnel answers again.
+pub const UNANSWERED_PROBE: Duration = Duration::from_secs(30);
+/// How long a connection point's process stays away after another has replaced it: longer than a switch takes, and
+/// short enough that two that live show themselves within a minute.
+pub const REPLACED_RETRY: Duration = Duration::from_secs(15);
+/// Two processes that replace each other so often are an alarm.
+pub const CONFLICT_AFTER: usize = 3;
+/// Within this time.
+pub const CONFLICT_WITHIN: Duration = Duration::from_secs(60);
+/// Changes of a connection point's process that are remembered: more than a minute has.
+pub const TAKE_OVERS: usize = 32;
+/// How long a connection point waits that may not attach, or speaks no common version: somebody has to act first.
+pub const REFUSED_RETRY: Duration = Duration::from_secs(60);
+/// Tunnel handshakes that one instance begins in a second.
+pub const TUNNEL_HANDSHAKES: u32 = 50;
+/// For a tunnel handshake to get its turn; half of what a connection point waits for a tunnel.
+pub const TUNNEL_TURN: Duration = Duration::from_secs(5);
 /// Longest wait before a connection point's very first dial: a start is waited for.
 pub const DIAL_AT_START: Duration = Duration::from_millis(200);
 /// First wait before a connection point dials again, at most; full jitter, because all others lost theirs too.
@@ -300,6 +325,10 @@ const _: () = assert!((VERDICT_PROBLEMS + 1) * PROBLEM_TEXT < TUNNEL_MESSAGE, "a
 const _: () = assert!(HEARTBEAT.as_secs() <= REPLACEMENT_SETTLES.as_secs(), "a heartbeat fits into it");
 const _: () = assert!(INSTANCE_DIALS < DIALS, "no instance keeps the others from being dialed");
 const _: () = assert!(3 * HEARTBEAT.as_secs() <= HEARTBEAT_SILENCE.as_secs(), "two heartbeats may be lost");
+const _: () = assert!(HEARTBEAT.as_millis() < PING_AFTER.as_millis() && PING_AFTER.as_millis() < STALLED.as_millis());
+const _: () = assert!(2 * REPLACED_RETRY.as_secs() + REDIAL_LONGEST.as_secs() < CONFLICT_WITHIN.as_secs());
+const _: () = assert!(TUNNEL_TURN.as_secs() < TUNNEL_ESTABLISH.as_secs(), "a turn leaves time for the handshake");
+const _: () = assert!(STALLED.as_millis() < HEARTBEAT_SILENCE.as_millis(), "a stalled tunnel may come back");
 const _: () = assert!(TLS_GATHER_BELOW <= TLS_RECORD && TLS_RECORD <= TLS_WRITE_AT && TLS_WRITE_AT < TLS_QUEUE);
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod flush_gate;
 pub mod handshake;
 pub mod identity;
 pub mod load;
+mod pulse;
 pub mod role_certificates;
 pub mod service_certificates;
 mod stock;
@@ -24,6 +25,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub use client_hello::{ClientHello, HelloFault};
 pub use handshake::{BegunHandshake, HandshakeFault, accept, begin, connect, tls_fault};
+pub use pulse::Pulse;
 pub use stream::{DetachedTls, FlushRule, TlsStream};
 
 /// The provider of every configuration, whether or not the process has installed one.

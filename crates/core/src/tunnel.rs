@@ -8,6 +8,8 @@ pub mod control;
 pub mod serving;
 pub mod serving_control;
 
+pub mod liveness;
+
 pub mod exchange;
 pub mod frame;
 pub mod piece;

@@ -103,6 +103,15 @@ impl Stack {
         self.connection_point_reading(name, shown, &source).await
     }
 
+    /// Another process with the certificate of the connection point of this number, as on a cloned machine.
+    pub async fn copy_of_connection_point(&self, number: usize) -> Result<Program> {
+        let (name, id) = connection_point(number);
+        let shown = self.pki.connection_point(SITE, &name, &id)?;
+        let source = self.folder().join(files::SITE_FILE).display().to_string();
+        let copy = format!("{name}-copy");
+        self.starter.connection_point_called(&copy, &self.pki, &name, &shown, &source).await
+    }
+
     /// The same with a source of its own: a path or a URL.
     pub async fn connection_point_reading(&self, name: &str, shown: &Identity, source: &str) -> Result<Program> {
         self.starter.connection_point(&self.pki, name, shown, source).await

@@ -109,6 +109,9 @@ async fn serve_connection(
         instance.metrics.handshakes_failed.tunnels.increment();
         return tracing::info!(%address, "a connection on the tunnel port did not offer cmg-tunnel/1");
     }
+    if is_tunnel && !takes_its_turn(instance, address).await {
+        return;
+    }
     let (config, rule) = match is_tunnel {
         true => (instance.tunnel_tls(), FlushRule::EverySecondTurn),
         false => (instance.client_tls(), FlushRule::AtOnce),
@@ -123,6 +126,23 @@ async fn serve_connection(
     let client = Client::new(instance.next_connection_number(), address, chain);
     client_connection::serve(stream, client, worker, deadline).await;
     drop(permit);
+}
+
+/// Tunnels come at a pace that leaves the processor to clients; who would have to wait too long is closed.
+async fn takes_its_turn(instance: &Instance, address: SocketAddr) -> bool {
+    match instance.pace.turn().await {
+        Some(waited) => {
+            if waited {
+                instance.metrics.tunnel_handshakes_paced.increment();
+            }
+            true
+        }
+        None => {
+            instance.metrics.connections_refused.increment();
+            tracing::info!(%address, "too many tunnels come at once: this one was closed and will be dialled again");
+            false
+        }
+    }
 }
 
 /// Computes our part of a handshake. After so many of them open connections have a turn; the place is given back

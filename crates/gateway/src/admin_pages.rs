@@ -12,6 +12,7 @@ use cmg_core::logs::Logs;
 use serde_json::{Value, json};
 
 use crate::instance::Instance;
+use crate::registry::{Conflict, Process};
 
 /// Opens the admin listener, the health listener if there is one, and the Unix socket.
 pub async fn open(
@@ -40,7 +41,6 @@ async fn forget(State(instance): State<Arc<Instance>>, Path(code): Path<String>)
 }
 
 fn status(instance: &Instance) -> Value {
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let published = instance.published();
     let sites: Vec<Value> = published
         .sites()
@@ -68,16 +68,42 @@ fn status(instance: &Instance) -> Value {
                 "active": active,
                 "waiting": waiting,
                 "draining": tunnel.is_draining(),
+                "stalled": tunnel.health.is_stalled(),
+                "replaced": tunnel.replaced.is_cancelled(),
+                "process": process(&tunnel.process),
             })
         })
         .collect();
+    let conflicts: Vec<Value> = instance.registry.conflicts().iter().map(conflict).collect();
     json!({
         "program": crate::PROGRAM,
         "build": BUILD,
         "instance": instance.name(),
         "sites": sites,
         "tunnels": tunnels,
+        "conflicts": conflicts,
         "client_connections": instance.metrics.client_connections.get(),
         "exchanges_running": instance.metrics.exchanges_running.get(),
     })
+}
+
+/// Two processes that show one certificate.
+fn conflict(conflict: &Conflict) -> Value {
+    json!({
+        "connection_point": conflict.identity.to_string(),
+        "times_in_a_minute": conflict.times,
+        "processes": [process(&conflict.last.from), process(&conflict.last.to)],
+    })
+}
+
+fn process(process: &Process) -> Value {
+    json!({
+        "boot_id": hex(&process.boot_id),
+        "started": process.started_micros / 1_000_000,
+        "address": process.address,
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -12,6 +12,7 @@ use rustls::ServerConfig;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::metrics::GatewayMetrics;
+use crate::pace::Pace;
 use crate::published::Published;
 use crate::registry::Registry;
 use crate::service_names::ServiceNames;
@@ -37,6 +38,8 @@ pub struct Instance {
     published: Arc<ArcSwap<Published>>,
     connections: Arc<Semaphore>,
     handshakes: Arc<Semaphore>,
+    /// Of tunnels' handshakes.
+    pub pace: Pace,
     last_connection: AtomicU64,
 }
 
@@ -66,6 +69,7 @@ impl Instance {
             published,
             connections: Arc::new(Semaphore::new(settings.limits.connections)),
             handshakes: Arc::new(Semaphore::new(settings.limits.handshakes)),
+            pace: Pace::new(settings.limits.tunnel_handshakes_per_second),
             last_connection: AtomicU64::new(0),
             settings,
             reloaded: ArcSwapOption::empty(),

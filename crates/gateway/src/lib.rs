@@ -12,6 +12,7 @@ mod client_connection;
 mod edge;
 mod http1_edge;
 mod http2_edge;
+mod pace;
 
 mod client;
 mod request_path;

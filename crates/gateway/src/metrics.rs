@@ -22,6 +22,11 @@ pub struct GatewayMetrics {
     pub connections_refused: Counter,
     pub accept_errors: Counter,
     pub tunnels: Gauge,
+    pub tunnels_stalled: Counter,
+    pub tunnels_ended: CounterFamily<1>,
+    pub tunnel_handshakes_paced: Counter,
+    pub points_replaced: Counter,
+    pub point_conflicts: Counter,
     pub certificate_expiry: GaugeFamily<1>,
     pub site_version: GaugeFamily<1>,
     pub site_digest: GaugeFamily<1>,
@@ -108,6 +113,25 @@ impl GatewayMetrics {
             },
             sending_again: SendingAgain::new(&registry),
             tunnels: registry.gauge("cmg_tunnels", "Tunnels that may be given work."),
+            tunnels_stalled: registry.counter(
+                "cmg_tunnels_stalled_total",
+                "Times that a tunnel was silent for so long that others got the work.",
+            ),
+            tunnels_ended: registry.counters(
+                "cmg_tunnels_ended_total",
+                "Tunnels that have ended, by what ended them.",
+                ["why"],
+            ),
+            tunnel_handshakes_paced: registry
+                .counter("cmg_tunnel_handshakes_paced_total", "Handshakes of tunnels that had to wait for their turn."),
+            points_replaced: registry.counter(
+                "cmg_connection_points_replaced_total",
+                "Times that another process took over a connection point.",
+            ),
+            point_conflicts: registry.counter(
+                "cmg_connection_point_conflicts_total",
+                "Of them those by which two processes replace each other again and again.",
+            ),
             certificate_expiry: registry.gauges(
                 "cmg_certificate_expiry_timestamp_seconds",
                 "When a certificate of this gateway expires, in seconds since 1970.",

@@ -1,22 +1,30 @@
 //! Who is connected, and whose turn it is: `AllowedRequest` -> [`Lease`]. Strict round robin over the
-//! connection points of a site, skipping those that are draining or full. The only lock of the gateway; the
+//! connection points of a site, skipping those that are draining, stalled or full. The only lock of the gateway; the
 //! path of a request reads a snapshot and takes none.
+
+mod health;
+mod succession;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use cmg_core::limits;
 use cmg_core::refusal::{Refusal, RefusalKind};
+use cmg_core::tls::Pulse;
 use cmg_core::tls::identity::TunnelIdentity;
 use cmg_core::tunnel::calling::Caller;
 use cmg_core::tunnel::message::Lane;
 use cmg_core::worker::WorkerIndex;
+use tokio_util::sync::CancellationToken;
 
 use crate::filter::AllowedRequest;
+use health::Health;
+use succession::Succession;
+pub use succession::{Conflict, Process};
 
 /// One connection of a connection point.
 pub struct Tunnel {
@@ -25,6 +33,10 @@ pub struct Tunnel {
     pub worker: WorkerIndex,
     pub since: Instant,
     pub caller: Caller,
+    pub health: Health,
+    pub process: Process,
+    /// Cancelled when another process has taken over.
+    pub replaced: CancellationToken,
     /// Number in the life of this instance.
     number: usize,
     max_active: usize,
@@ -85,6 +97,7 @@ impl Lease {
 
     /// The role's head has come: a waiting exchange is now an active one.
     pub fn head_arrived(&mut self) {
+        self.tunnel.health.answered();
         if self.place == Place::Waiting {
             self.tunnel.active.fetch_add(1, Ordering::AcqRel);
             self.tunnel.waiting.fetch_sub(1, Ordering::AcqRel);
@@ -133,22 +146,24 @@ impl ConnectionPoint {
         Self { preferred: (0..workers).map(|worker| lanes(WorkerIndex(worker))).collect(), tunnels }
     }
 
-    fn lease(&self, worker: WorkerIndex, lane: Lane, place: Place) -> Option<Lease> {
-        self.healthy(worker, lane).find_map(|tunnel| tunnel.lease(place))
+    fn lease(&self, worker: WorkerIndex, lane: Lane, place: Place, stalled_too: bool) -> Option<Lease> {
+        self.usable(worker, lane, stalled_too).find_map(|tunnel| tunnel.lease(place))
     }
 
     fn lease_beside(&self, failed: &Tunnel, worker: WorkerIndex, lane: Lane, place: Place) -> Option<Lease> {
-        let mut beside = self.healthy(worker, lane).filter(|tunnel| tunnel.number != failed.number);
+        let mut beside = self.usable(worker, lane, false).filter(|tunnel| tunnel.number != failed.number);
         beside.find_map(|tunnel| tunnel.lease(place))
     }
 
-    fn healthy(&self, worker: WorkerIndex, lane: Lane) -> impl Iterator<Item = &Arc<Tunnel>> {
+    fn usable(&self, worker: WorkerIndex, lane: Lane, stalled_too: bool) -> impl Iterator<Item = &Arc<Tunnel>> {
         let lanes = self.preferred.get(worker.0);
         let tunnels = lanes.map(|[interactive, bulk]| match lane {
             Lane::Interactive => interactive,
             Lane::Bulk => bulk,
         });
-        tunnels.into_iter().flatten().filter(|tunnel| !tunnel.is_draining())
+        let is_usable =
+            move |tunnel: &&Arc<Tunnel>| !tunnel.is_draining() && (stalled_too || tunnel.health.may_be_tried());
+        tunnels.into_iter().flatten().filter(is_usable)
     }
 
     fn is(&self, identity: &TunnelIdentity) -> bool {
@@ -162,6 +177,7 @@ struct Register {
     /// Places on workers given to tunnels that are not registered yet.
     placed: Vec<(Arc<TunnelIdentity>, WorkerIndex)>,
     turns: HashMap<String, Arc<[AtomicUsize]>>,
+    succession: Succession,
     last_number: usize,
 }
 
@@ -198,7 +214,8 @@ impl Registry {
         let is_same = |point: &&ConnectionPoint| point.is(&failed.identity);
         let first = turn.load(Ordering::Relaxed);
         let others = (0..site.points.len()).filter_map(|offset| site.points.get((first + offset) % site.points.len()));
-        let lease = others.filter(|point| !is_same(point)).find_map(|point| point.lease(worker, request.lane(), place));
+        let lease =
+            others.filter(|point| !is_same(point)).find_map(|point| point.lease(worker, request.lane(), place, false));
         if lease.is_some() || elsewhere == Elsewhere::OtherPoints {
             return lease;
         }
@@ -212,16 +229,27 @@ impl Registry {
         let site_points = snapshot.sites.get(site).ok_or_else(nobody)?;
         let (points, turn) = (&site_points.points, site_points.turns.get(worker.0).ok_or_else(nobody)?);
         let first = turn.load(Ordering::Relaxed);
-        for offset in 0..points.len() {
-            let at = first.wrapping_add(offset) % points.len();
-            if let Some(lease) = points.get(at).and_then(|point| point.lease(worker, lane, place)) {
+        let next = |stalled_too| {
+            (0..points.len()).find_map(|offset| {
+                let at = first.wrapping_add(offset) % points.len();
+                let lease = points.get(at)?.lease(worker, lane, place, stalled_too)?;
                 turn.store(at + 1, Ordering::Relaxed);
-                return Ok(lease);
-            }
+                Some(lease)
+            })
+        };
+        if let Some(lease) = next(false) {
+            return Ok(lease);
         }
-        let all_drain = points.iter().flat_map(|point| &point.tunnels).all(|tunnel| tunnel.is_draining());
-        if all_drain {
+        let mut left = points.iter().flat_map(|point| &point.tunnels).filter(|tunnel| !tunnel.is_draining()).peekable();
+        if left.peek().is_none() {
             return Err(nobody());
+        }
+        // A stall is a suspicion: most that stall come back, and one that is dead is gone within seconds. Nobody else
+        // could serve, so a try costs little and a refusal would make an outage of every pause of the only link.
+        if left.all(|tunnel| tunnel.health.is_stalled())
+            && let Some(lease) = next(true)
+        {
+            return Ok(lease);
         }
         Err(Refusal::new(RefusalKind::Overloaded, format!("every connection point of site {site} is full")))
     }
@@ -262,24 +290,33 @@ impl Registry {
         self.lock().tunnels.values().cloned().collect()
     }
 
-    fn register(self: &Arc<Self>, arrival: Arrival) -> Registration {
+    /// The connection points of which two processes replace each other.
+    pub fn conflicts(&self) -> Vec<Conflict> {
+        self.lock().succession.conflicts()
+    }
+
+    fn register(self: &Arc<Self>, arrival: Arrival) -> Result<Registration, StaysAway> {
         let mut register = self.lock();
+        let took_over = register.take_over(&arrival)?;
         register.last_number += 1;
         let tunnel = Arc::new(Tunnel {
             identity: arrival.identity,
-            lane: arrival.lane,
+            lane: arrival.newcomer.lane,
             worker: arrival.worker,
             since: Instant::now(),
-            caller: arrival.caller,
+            caller: arrival.newcomer.caller,
+            health: Health::new(arrival.newcomer.pulse),
+            process: arrival.newcomer.process,
+            replaced: CancellationToken::new(),
             number: register.last_number,
-            max_active: arrival.max_active.clamp(1, arrival.lane.active_exchanges()),
+            max_active: arrival.newcomer.max_active.clamp(1, arrival.newcomer.lane.active_exchanges()),
             active: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
         });
         register.tunnels.insert(tunnel.number, Arc::clone(&tunnel));
         self.publish(&mut register);
-        Registration { registry: Arc::clone(self), tunnel }
+        Ok(Registration { registry: Arc::clone(self), tunnel, took_over })
     }
 
     fn remove(&self, number: usize) {
@@ -317,14 +354,45 @@ impl Registry {
     }
 }
 
+impl Register {
+    /// Drains the tunnels of the processes whose place this one takes, if it takes one.
+    fn take_over(&mut self, arrival: &Arrival) -> Result<Option<Conflict>, StaysAway> {
+        let (identity, to) = (&arrival.identity, arrival.newcomer.process);
+        let is_another = |tunnel: &&Arc<Tunnel>| {
+            *tunnel.identity == **identity && tunnel.process.boot_id != to.boot_id && !tunnel.replaced.is_cancelled()
+        };
+        if let Some(wait) = self.succession.stays_away(identity, &to.boot_id) {
+            return Err(StaysAway(wait));
+        }
+        let mut from = None;
+        for tunnel in self.tunnels.values().filter(is_another) {
+            tunnel.drain();
+            tunnel.replaced.cancel();
+            from = Some(tunnel.process);
+        }
+        Ok(from.map(|from| self.succession.note(identity, from, to)))
+    }
+}
+
 /// What the hello has told about a placed tunnel.
 struct Arrival {
     identity: Arc<TunnelIdentity>,
     worker: WorkerIndex,
-    lane: Lane,
-    caller: Caller,
-    max_active: usize,
+    newcomer: Newcomer,
 }
+
+/// A tunnel whose hello has come.
+pub struct Newcomer {
+    pub lane: Lane,
+    pub caller: Caller,
+    pub pulse: Arc<Pulse>,
+    pub process: Process,
+    pub max_active: usize,
+}
+
+/// Its process was replaced so short a time ago that it is not taken for a newer one yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StaysAway(pub Duration);
 
 /// A worker chosen for a tunnel whose hello is still to come; given back when dropped.
 pub struct Placement {
@@ -342,10 +410,11 @@ impl Placement {
         &self.identity
     }
 
-    /// The hello has come: exchanges may use the tunnel until the registration is dropped.
-    pub fn register(self, lane: Lane, caller: Caller, max_active: usize) -> Registration {
+    /// The hello has come: exchanges may use the tunnel until the registration is dropped. The tunnels of other
+    /// processes of the connection id are drained from now on.
+    pub fn register(self, newcomer: Newcomer) -> Result<Registration, StaysAway> {
         let identity = Arc::clone(&self.identity);
-        self.registry.register(Arrival { identity, worker: self.worker, lane, caller, max_active })
+        self.registry.register(Arrival { identity, worker: self.worker, newcomer })
     }
 }
 
@@ -359,6 +428,8 @@ impl Drop for Placement {
 pub struct Registration {
     registry: Arc<Registry>,
     tunnel: Arc<Tunnel>,
+    /// Whose place it took.
+    pub took_over: Option<Conflict>,
 }
 
 impl Registration {

@@ -149,7 +149,10 @@ impl<'a, E: Edge> Relay<'a, E> {
                     self.attempt.handed_to_role();
                     continue;
                 }
-                Poll::Ready(Ok(Event::Refused(refused))) => Failure::refused(refused),
+                Poll::Ready(Ok(Event::Refused(refused))) => {
+                    self.attempt.lease().tunnel().health.answered();
+                    Failure::refused(refused)
+                }
                 Poll::Ready(Ok(event @ (Event::Data(_) | Event::End(_)))) => {
                     self.attempt.lost_without_answer(&event.out_of_place(Received::AwaitHead).into())
                 }
@@ -168,6 +171,7 @@ impl<'a, E: Edge> Relay<'a, E> {
         match self.upload {
             Upload::Running if !self.is_blocked => Refusal::new(RefusalKind::RequestTimeout, "the body stopped coming"),
             Upload::Running | Upload::Done | Upload::Abandoned => {
+                self.attempt.lease().tunnel().health.unanswered();
                 Refusal::new(RefusalKind::TunnelTimeout, "the connection point gave no answer in time")
             }
         }

@@ -95,6 +95,7 @@ impl std::fmt::Debug for TunnelSettings {
 pub struct LimitSettings {
     pub connections: usize,
     pub handshakes: usize,
+    pub tunnel_handshakes_per_second: u32,
     /// Bytes of a request body, whatever the endpoint allows.
     pub request_body_cap: u64,
 }
@@ -180,8 +181,10 @@ fn tunnel(table: &mut Table<'_>, now: UnixTime) -> Option<TunnelSettings> {
 fn limits(table: &mut Table<'_>) -> Option<LimitSettings> {
     let connections = positive(table, "connections", limits::CONNECTIONS);
     let handshakes = positive(table, "handshakes", limits::HANDSHAKES);
+    let paced = positive(table, "tunnel_handshakes_per_second", limits::TUNNEL_HANDSHAKES as usize);
+    let tunnel_handshakes_per_second = u32::try_from(paced).unwrap_or(u32::MAX);
     let request_body_cap = table.default("request_body_cap", ByteSize(limits::REQUEST_BODY_CAP)).0;
-    Some(LimitSettings { connections, handshakes, request_body_cap })
+    Some(LimitSettings { connections, handshakes, tunnel_handshakes_per_second, request_body_cap })
 }
 
 fn positive(table: &mut Table<'_>, name: &'static str, default: usize) -> usize {

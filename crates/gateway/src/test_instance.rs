@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use cmg_core::deadline::Deadline;
 use cmg_core::fields::Fields;
 use cmg_core::http1::BodyLength;
 use cmg_core::shutdown::{TaskHandle, Tasks};
+use cmg_core::tls::Pulse;
 use cmg_core::tunnel::calling;
 use cmg_core::tunnel::message::Lane;
 use cmg_core::worker::{WorkerIndex, Workers};
@@ -25,7 +27,7 @@ use crate::client::Client;
 use crate::edge::{BodyError, BodyPart, ClientAnswer, ClientGone, ClientRequest, Edge};
 use crate::instance::Worker;
 use crate::program;
-use crate::registry::Registration;
+use crate::registry::{Newcomer, Process, Registration};
 use crate::request_path::serve;
 use crate::settings::GatewaySettings;
 use crate::test_site::{Authority, SERVICE, client, published, role};
@@ -163,7 +165,10 @@ impl TestInstance {
             let (caller, driver) = calling::open(stream, Lane::Interactive).await.unwrap();
             let driven = keeper_tasks.spawn("tunnel", async { drop(driver.await) });
             let identity = format!("cmg:PS1/cp{number}/{number:032x}").parse().unwrap();
-            let tunnel = instance.registry.place(identity).register(Lane::Interactive, caller, 10);
+            let process = Process { boot_id: [1; 16], started_micros: 0, address: ([127, 0, 0, 1], 443).into() };
+            let pulse = Arc::new(Pulse::new());
+            let newcomer = Newcomer { lane: Lane::Interactive, caller, pulse, process, max_active: 10 };
+            let tunnel = instance.registry.place(identity).register(newcomer).unwrap_or_else(|_| panic!("sent away"));
             points.push(TestPoint { tunnel, far_end: Some(far_end), driven });
         }
         let worker = Worker { index: WorkerIndex(0), instance };

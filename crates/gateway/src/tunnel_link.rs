@@ -1,23 +1,28 @@
 //! An accepted tunnel: TLS and identity on the worker that accepted it, then its life on the worker that has the
 //! fewest: hello, registration, heartbeat, site configuration. Any end of it takes it out of the registry.
 
+mod conversation;
+
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cmg_core::build_info::BUILD;
 use cmg_core::limits;
 use cmg_core::tls::identity::{IdentityFault, TunnelIdentity};
-use cmg_core::tls::{BegunHandshake, DetachedTls, HandshakeFault, TlsStream};
+use cmg_core::tls::{BegunHandshake, DetachedTls, HandshakeFault, Pulse, TlsStream};
 use cmg_core::tunnel::calling::{self, Caller, Connection};
-use cmg_core::tunnel::control::{ConfigurationInForce, Control, ControlEnd, Said, Saying};
+use cmg_core::tunnel::control::{ConfigurationInForce, Control, ControlEnd, Saying};
 use cmg_core::tunnel::handshake::{ConnectionPointHello, GatewayHello, VERSIONS};
+use cmg_core::tunnel::liveness::{Liveness, ping_when_silent};
 use cmg_core::tunnel::message::{GoodbyeReason, Lane};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, interval, timeout, timeout_at};
 
 use crate::instance::Instance;
-use crate::published::SiteInForce;
-use crate::registry::{Placement, Registration};
+use crate::registry::{Newcomer, Placement, Process, Registration, StaysAway};
+use conversation::{Conversation, Told};
 
 /// Judges the peer of a connection that offered to be a tunnel, and hands it to its worker.
 pub async fn accept_tunnel(
@@ -60,7 +65,10 @@ fn hand_over(
     let life = async move {
         let _permit = permit;
         let identity = Arc::clone(placement.identity());
-        match live(stream, placement, &instance).await {
+        let ended = live(stream, placement, address, &instance).await;
+        let why = ended.as_ref().map_or("failed", ControlEnd::name);
+        instance.metrics.tunnels_ended.with([why]).increment();
+        match ended {
             Ok(end) => tracing::info!(%identity, %address, %end, "a tunnel ended"),
             Err(error) => tracing::warn!(%identity, %address, %error, "a tunnel failed"),
         }
@@ -84,16 +92,26 @@ enum TunnelFault {
 async fn live(
     stream: std::io::Result<DetachedTls>,
     placement: Placement,
+    address: SocketAddr,
     instance: &Arc<Instance>,
 ) -> Result<ControlEnd, TunnelFault> {
-    let (caller, connection) = calling::open(stream?.attach()?, Lane::Interactive).await?;
+    let mut stream = stream?.attach()?;
+    let pulse = stream.pulse();
+    let (caller, mut connection) = calling::open(stream, Lane::Interactive).await?;
+    let pinging = ping_when_silent(connection.ping_pong(), Arc::clone(&pulse));
     let (lane, lane_told) = watch::channel(Lane::Interactive);
     let driven = instance.tunnels.spawn("tunnel connection", drive(connection, lane_told));
-    let serving = serve(placement, caller, lane, instance);
+    let mut serving = pin!(serve(placement, Opened { caller, pulse, address }, lane, instance));
     tokio::select! {
-        end = serving => end,
-        // Whatever ends the connection ends the tunnel; the exchanges on it have been told by h2.
-        _ = driven => Ok(ControlEnd::ConnectionLost),
+        biased;
+        // Whatever ends the connection ends the tunnel; the exchanges on it have been told by h2. The conversation may
+        // know more about it.
+        _ = driven => match timeout(limits::HANG_UP, serving).await {
+            Ok(Ok(end @ (ControlEnd::Unheard | ControlEnd::Goodbye(_)))) => Ok(end),
+            _ => Ok(ControlEnd::ConnectionLost),
+        },
+        end = &mut serving => end,
+        never = pinging => match never {},
     }
 }
 
@@ -120,24 +138,31 @@ fn log_end(ended: Result<(), h2::Error>) {
     }
 }
 
+/// An accepted connection that speaks HTTP/2.
+struct Opened {
+    caller: Caller,
+    pulse: Arc<Pulse>,
+    address: SocketAddr,
+}
+
 async fn serve(
     placement: Placement,
-    caller: Caller,
+    opened: Opened,
     lane: watch::Sender<Lane>,
     instance: &Arc<Instance>,
 ) -> Result<ControlEnd, TunnelFault> {
     let identity = Arc::clone(placement.identity());
-    let mut told = Told::new(instance, &identity.site);
+    let told = Told::new(instance, &identity.site);
     let own = own_hello(instance, &told.in_force);
-    let called = Control::call(&caller, &instance.tunnels, &own);
+    let called = Control::call(&opened.caller, &instance.tunnels, &own);
     let mut control = match timeout(limits::TUNNEL_ESTABLISH, called).await {
         Ok(control) => control?,
         Err(_) => return Err(TunnelFault::NoHello),
     };
-    if let Err(why) = allow(instance, &identity) {
+    if let Err(Refused { why, retry_after }) = allow(instance, &identity) {
         // Before the goodbye: the connection often ends while it is said, and this with it.
         tracing::warn!(%identity, why, "a connection point may not attach");
-        control.say(Saying::Goodbye(GoodbyeReason::NotAllowed, why)).await;
+        control.say(Saying::Goodbye(GoodbyeReason::NotAllowed, why, retry_after)).await;
         return Ok(ControlEnd::NotAllowed);
     }
     let hello = match timeout(limits::TUNNEL_ESTABLISH, control.hello()).await {
@@ -147,20 +172,59 @@ async fn serve(
     if let Err(incompatible) = VERSIONS.agree(hello.versions) {
         let why = incompatible.explain("the gateway", "the connection point");
         tracing::error!(%identity, why, "a connection point speaks no common version");
-        control.say(Saying::Goodbye(GoodbyeReason::Incompatible, why)).await;
+        control.say(Saying::Goodbye(GoodbyeReason::Incompatible, why, limits::REFUSED_RETRY)).await;
         return Ok(ControlEnd::Incompatible);
     }
     let _ = lane.send(hello.lane);
-    let registration = register(placement, caller, &hello);
+    let liveness = Liveness::new(Arc::clone(&opened.pulse));
+    let registration = match placement.register(newcomer(opened, &hello)) {
+        Ok(registration) => registration,
+        Err(StaysAway(retry_after)) => {
+            let why = format!("another process of {identity} has just taken over; {ONE_CERTIFICATE_EACH}");
+            control.say(Saying::Goodbye(GoodbyeReason::Replaced, why, retry_after)).await;
+            return Ok(ControlEnd::Replaced);
+        }
+    };
+    tell_take_over(&registration, instance);
     let _usable = instance.metrics.tunnels.hold();
     tracing::info!(%identity, lane = hello.lane.name(), program = hello.program, "a tunnel is up");
-    let end = converse(&mut control, &mut told, &registration, instance).await;
-    if matches!(end, Ok(ControlEnd::Goodbye(_))) {
+    let talk = Conversation { control, told, liveness, registration: &registration, instance };
+    let end = talk.run().await?;
+    if matches!(end, ControlEnd::Goodbye(_)) {
         // The goodbye may overtake what the connection point still says on running exchanges: they finish first.
         registration.tunnel().drain();
         let _ = timeout(instance.settings.drain.deadline, until_idle(&registration)).await;
     }
-    end
+    Ok(end)
+}
+
+/// What to do about two processes of one connection id.
+const ONE_CERTIFICATE_EACH: &str = "give each connection point a certificate of its own, and end the copy if this \
+                                    machine was cloned";
+
+/// Once is a restart. Again and again is a mistake that somebody has to mend.
+fn tell_take_over(registration: &Registration, instance: &Instance) {
+    let Some(conflict) = &registration.took_over else { return };
+    let (identity, from, to) = (&conflict.identity, conflict.last.from, conflict.last.to);
+    instance.metrics.points_replaced.increment();
+    if conflict.is_alarming() {
+        instance.metrics.point_conflicts.increment();
+        let (times, advice) = (conflict.times, ONE_CERTIFICATE_EACH);
+        tracing::error!(%identity, %from, %to, times, advice, "two processes of one connection point replace each other");
+    } else {
+        tracing::info!(%identity, %from, %to, "another process of a connection point has taken over");
+    }
+}
+
+fn newcomer(opened: Opened, hello: &ConnectionPointHello) -> Newcomer {
+    let Opened { caller, pulse, address } = opened;
+    Newcomer {
+        lane: hello.lane,
+        caller,
+        pulse,
+        process: Process { boot_id: hello.boot_id, started_micros: hello.started_micros, address },
+        max_active: usize::try_from(hello.max_exchanges).unwrap_or(usize::MAX),
+    }
 }
 
 async fn until_idle(registration: &Registration) {
@@ -170,49 +234,35 @@ async fn until_idle(registration: &Registration) {
     }
 }
 
-fn register(placement: Placement, caller: Caller, hello: &ConnectionPointHello) -> Registration {
-    let max_active = usize::try_from(hello.max_exchanges).unwrap_or(usize::MAX);
-    placement.register(hello.lane, caller, max_active)
+/// Why a connection point is sent away, and for how long.
+struct Refused {
+    why: String,
+    retry_after: Duration,
 }
 
 /// The gateway's file says who may attach. As often as it likes nobody may.
-fn allow(instance: &Instance, identity: &TunnelIdentity) -> Result<(), String> {
+fn allow(instance: &Instance, identity: &TunnelIdentity) -> Result<(), Refused> {
+    // Nothing changes before somebody has changed the file and started this gateway again.
+    let not_listed = |why| Refused { why, retry_after: limits::REFUSED_RETRY };
     let settings = &instance.settings;
     let site = settings.sites.iter().find(|site| site.site.as_str() == identity.site);
     let Some(site) = site else {
-        return Err(format!("site {} is not in this gateway's configuration; add it to [[sites]]", identity.site));
+        let advice = "add it to [[sites]]";
+        return Err(not_listed(format!("site {} is not in this gateway's configuration; {advice}", identity.site)));
     };
     if !site.allows(identity) {
         let advice = "add its name and id to connection_points of its site in the gateway's configuration";
-        return Err(format!("{identity} may not attach to this gateway; {advice}"));
+        return Err(not_listed(format!("{identity} may not attach to this gateway; {advice}")));
     }
     let (workers, bulk) = (instance.spawner.count(), instance.settings.tunnel.bulk_connections as usize);
     let most = limits::TUNNEL_GENERATIONS * (workers + bulk);
     if instance.registry.tunnels_of(identity) > most {
         let advice = "end what dials without end; give each connection point a certificate of its own";
-        return Err(format!("{identity} has {most} tunnels to this instance, more than it can need; {advice}"));
+        let why = format!("{identity} has {most} tunnels to this instance, more than it can need; {advice}");
+        // By then those that are dead have been noticed.
+        return Err(Refused { why, retry_after: limits::HEARTBEAT_SILENCE });
     }
     Ok(())
-}
-
-/// What a connection point has been told of its site's configuration in force here.
-struct Told {
-    changes: watch::Receiver<()>,
-    in_force: ConfigurationInForce,
-}
-
-impl Told {
-    /// What its hello will tell; later changes count.
-    fn new(instance: &Instance, site: &str) -> Self {
-        let changes = instance.keeper.changes();
-        Self { changes, in_force: in_force(instance, site) }
-    }
-}
-
-fn in_force(instance: &Instance, site: &str) -> ConfigurationInForce {
-    let published = instance.published();
-    let told = |site: &Arc<SiteInForce>| ConfigurationInForce { version: site.version, digest: site.digest.to_vec() };
-    published.site(site).map(told).unwrap_or_default()
 }
 
 fn own_hello(instance: &Instance, in_force: &ConfigurationInForce) -> GatewayHello {
@@ -226,57 +276,5 @@ fn own_hello(instance: &Instance, in_force: &ConfigurationInForce) -> GatewayHel
         lane: Lane::Interactive,
         configuration_version: in_force.version,
         configuration_digest: in_force.digest.clone(),
-    }
-}
-
-/// Heartbeats, configurations and drains, until one end has enough.
-async fn converse(
-    control: &mut Control,
-    told: &mut Told,
-    registration: &Registration,
-    instance: &Arc<Instance>,
-) -> Result<ControlEnd, TunnelFault> {
-    let site = &registration.tunnel().identity.site;
-    let mut beat = interval(limits::HEARTBEAT);
-    let mut last_heard = Instant::now();
-    let mut told_drain = false;
-    loop {
-        tokio::select! {
-            said = control.next() => {
-                last_heard = Instant::now();
-                match said? {
-                    Said::Heartbeat => {}
-                    Said::Drain => registration.tunnel().drain(),
-                    Said::Goodbye(why) => return Ok(ControlEnd::Goodbye(why)),
-                    Said::Configuration { version, publication } => {
-                        let verdict = instance.keeper.apply(site, version, publication).await;
-                        let (version, digest) = (verdict.version_in_force, verdict.digest_in_force.clone());
-                        told.in_force = ConfigurationInForce { version, digest };
-                        control.say(Saying::Verdict(verdict)).await;
-                    }
-                }
-            }
-            _ = beat.tick() => {
-                if last_heard.elapsed() > limits::HEARTBEAT_SILENCE {
-                    return Ok(ControlEnd::Silent);
-                }
-                control.say(Saying::Heartbeat).await;
-            }
-            Ok(()) = told.changes.changed() => {
-                let now = in_force(instance, site);
-                if now != told.in_force {
-                    told.in_force = now.clone();
-                    control.say(Saying::InForce(now)).await;
-                }
-            }
-            () = instance.clients.stopping(), if !told_drain => {
-                told_drain = true;
-                control.say(Saying::Drain(instance.settings.drain.deadline)).await;
-            }
-            () = instance.tunnels.stopping() => {
-                control.say(Saying::Goodbye(GoodbyeReason::Stopping, "this instance is stopping".to_owned())).await;
-                return Ok(ControlEnd::Stopping);
-            }
-        }
     }
 }

@@ -48,6 +48,8 @@ pub struct Stage {
 pub struct GatewayEnd {
     caller: Caller,
     control: Control,
+    /// Cancelled, it reads and writes nothing any more, and stays open.
+    frozen: CancellationToken,
     _connection: TaskHandle<()>,
 }
 
@@ -129,14 +131,20 @@ impl Stage {
         let first = ClientHello::read(&mut tcp, Instant::now() + limits::TUNNEL_ESTABLISH).await.unwrap();
         let stream = tls::accept(tcp, first, Arc::clone(&self.tls), FlushRule::AtOnce).await.unwrap();
         let (caller, connection) = calling::open(stream, Lane::Interactive).await.unwrap();
+        let frozen = CancellationToken::new();
+        let freeze = frozen.clone();
         let driven = async move {
-            let _ = connection.await;
+            let mut connection = pin!(connection);
+            tokio::select! {
+                _ = &mut connection => {}
+                () = freeze.cancelled() => pending().await,
+            }
         };
         let driven = self.point.background.spawn("gateway's connection", driven);
         let mut control = Control::call(&caller, &Tasks::new(), hello).await.unwrap();
         let theirs = control.hello().await.unwrap();
         assert_eq!(theirs.boot_id, self.point.boot_id);
-        GatewayEnd { caller, control, _connection: driven }
+        GatewayEnd { caller, control, frozen, _connection: driven }
     }
 
     /// Keeps the place until it is retired.
@@ -218,7 +226,7 @@ impl GatewayEnd {
     pub async fn said(&mut self) -> Result<Said, ControlEnd> {
         loop {
             match self.control.next().await? {
-                Said::Heartbeat => {}
+                Said::Heartbeat(_) => {}
                 said => return Ok(said),
             }
         }
@@ -328,7 +336,10 @@ async fn what_the_gateway_says_last_is_kept_and_it_is_dialed_again() {
     let stage = Stage::new().await;
     let play = async {
         let mut gateway = stage.connected(&hello()).await;
-        gateway.control.say(Saying::Goodbye(GoodbyeReason::NotAllowed, "cp-1 may not attach".into())).await;
+        gateway
+            .control
+            .say(Saying::Goodbye(GoodbyeReason::NotAllowed, "cp-1 may not attach".into(), Duration::ZERO))
+            .await;
         drop(gateway);
         let gateway = stage.connected(&hello()).await;
         let places = stage.place.instance.places();
@@ -343,8 +354,10 @@ async fn a_gateway_that_falls_silent_is_left() {
     let stage = Stage::new().await;
     let play = async {
         let gateway = stage.connected(&hello()).await;
+        gateway.frozen.cancel();
         tokio::time::pause();
-        tokio::time::advance(limits::HEARTBEAT_SILENCE + limits::HEARTBEAT).await;
+        tokio::time::advance(limits::STALLED).await;
+        tokio::time::advance(limits::HEARTBEAT_SILENCE).await;
         tokio::time::resume();
         let again = stage.connected(&hello()).await;
         let places = stage.place.instance.places();

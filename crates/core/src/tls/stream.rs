@@ -10,6 +10,7 @@ mod writing;
 
 use std::future::poll_fn;
 use std::io;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use rustls::pki_types::CertificateDer;
@@ -18,6 +19,7 @@ use tokio::net::TcpStream;
 
 use super::flush_gate::FlushGate;
 pub use super::flush_gate::FlushRule;
+use super::pulse::Pulse;
 use super::stock::{Gathered, Unread};
 pub use detached::DetachedTls;
 
@@ -42,6 +44,8 @@ pub struct TlsStream {
     refused_renegotiation: bool,
     /// rustls' own read buffer may have grown since it was last made small.
     read_buffer_grew: bool,
+    /// Of a connection that somebody watches.
+    pulse: Option<Arc<Pulse>>,
 }
 
 impl TlsStream {
@@ -61,6 +65,7 @@ impl TlsStream {
             socket_ended: false,
             refused_renegotiation: false,
             read_buffer_grew: false,
+            pulse: None,
         }
     }
 
@@ -105,6 +110,11 @@ impl TlsStream {
         self.unread.clear();
         self.fault = Some(fault.clone());
         io::Error::new(io::ErrorKind::InvalidData, fault)
+    }
+
+    /// What its socket tells from now on.
+    pub fn pulse(&mut self) -> Arc<Pulse> {
+        Arc::clone(self.pulse.get_or_insert_default())
     }
 
     /// The chain that the peer proved to own the leaf of, leaf first.

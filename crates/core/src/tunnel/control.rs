@@ -21,18 +21,24 @@ use crate::shutdown::Tasks;
 /// What a gateway says after its hello.
 #[derive(Debug)]
 pub enum Saying {
-    Heartbeat,
+    /// With the time for which nothing had come.
+    Heartbeat(Duration),
     Verdict(ConfigurationVerdict),
     InForce(ConfigurationInForce),
     Drain(Duration),
-    Goodbye(GoodbyeReason, String),
+    /// With the time that the connection point is to wait before it dials again.
+    Goodbye(GoodbyeReason, String, Duration),
 }
 
 /// What a connection point said.
 #[derive(Debug)]
 pub enum Said {
-    Heartbeat,
-    Configuration { version: u64, publication: Bytes },
+    /// With the time for which nothing had come.
+    Heartbeat(Duration),
+    Configuration {
+        version: u64,
+        publication: Bytes,
+    },
     Drain,
     Goodbye(String),
 }
@@ -61,6 +67,8 @@ pub enum ControlEnd {
     ConnectionLost,
     #[error("nothing was heard from the other end for too long")]
     Silent,
+    #[error("the other end hears nothing of what is sent to it")]
+    Unheard,
     #[error("the other end said goodbye: {0}")]
     Goodbye(String),
     #[error("the other end may not attach here")]
@@ -69,10 +77,29 @@ pub enum ControlEnd {
     Incompatible,
     #[error("this program is stopping")]
     Stopping,
+    #[error("another process of the same connection id has taken over")]
+    Replaced,
     #[error("the other end's control call failed: {0}")]
     Failed(String),
     #[error(transparent)]
     Hello(#[from] HelloError),
+}
+
+impl ControlEnd {
+    /// As a label of metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            ControlEnd::ConnectionLost => "connection lost",
+            ControlEnd::Silent => "silent",
+            ControlEnd::Unheard => "unheard",
+            ControlEnd::Goodbye(_) => "goodbye",
+            ControlEnd::NotAllowed => "not allowed",
+            ControlEnd::Incompatible => "incompatible",
+            ControlEnd::Stopping => "stopping",
+            ControlEnd::Replaced => "replaced",
+            ControlEnd::Failed(_) | ControlEnd::Hello(_) => "failed",
+        }
+    }
 }
 
 /// A control call that has been made.
@@ -109,7 +136,7 @@ impl Control {
             match self.message().await? {
                 Some(FromPoint::Heartbeat(heartbeat)) => {
                     self.seen = heartbeat.sequence;
-                    return Ok(Said::Heartbeat);
+                    return Ok(Said::Heartbeat(quiet_of(&heartbeat)));
                 }
                 Some(FromPoint::Configuration(configuration)) => {
                     let wire::SiteConfiguration { version, publication } = configuration;
@@ -135,9 +162,9 @@ impl Control {
     /// Says something. When the call is over nobody hears it, which `next` tells.
     pub async fn say(&mut self, saying: Saying) {
         let message = match saying {
-            Saying::Heartbeat => {
+            Saying::Heartbeat(quiet) => {
                 self.sequence += 1;
-                FromGateway::Heartbeat(wire::Heartbeat { sequence: self.sequence, seen: self.seen })
+                FromGateway::Heartbeat(heartbeat(self.sequence, self.seen, quiet))
             }
             Saying::Verdict(verdict) => FromGateway::Configuration(wire::ConfigurationVerdict {
                 version: verdict.version,
@@ -152,21 +179,30 @@ impl Control {
             Saying::Drain(deadline) => {
                 FromGateway::Drain(wire::Drain { deadline_ms: u32::try_from(deadline.as_millis()).unwrap_or(u32::MAX) })
             }
-            Saying::Goodbye(reason, detail) => {
-                return self.say_goodbye(reason, detail).await;
+            Saying::Goodbye(reason, detail, retry_after) => {
+                return self.say_goodbye(reason, detail, retry_after).await;
             }
         };
         let _ = self.outgoing.send(wire::FromGateway { message: Some(message) }).await;
     }
 
     /// Says the last word and waits until the other end has read it and hung up, for a moment.
-    async fn say_goodbye(&mut self, reason: GoodbyeReason, detail: String) {
-        let goodbye = wire::Goodbye { reason: goodbye_to_wire(reason).into(), detail, retry_after_ms: 0 };
+    async fn say_goodbye(&mut self, reason: GoodbyeReason, detail: String, retry_after: Duration) {
+        let retry_after_ms = u32::try_from(retry_after.as_millis()).unwrap_or(u32::MAX);
+        let goodbye = wire::Goodbye { reason: goodbye_to_wire(reason).into(), detail, retry_after_ms };
         let message = wire::FromGateway { message: Some(FromGateway::Goodbye(goodbye)) };
         let _ = self.outgoing.send(message).await;
         let hung_up = async { while let Ok(Some(_)) = self.incoming.message().await {} };
         let _ = tokio::time::timeout(limits::HANG_UP, hung_up).await;
     }
+}
+
+pub(super) fn heartbeat(sequence: u64, seen: u64, quiet: Duration) -> wire::Heartbeat {
+    wire::Heartbeat { sequence, seen, quiet_ms: u32::try_from(quiet.as_millis()).unwrap_or(u32::MAX) }
+}
+
+pub(super) fn quiet_of(heartbeat: &wire::Heartbeat) -> Duration {
+    Duration::from_millis(heartbeat.quiet_ms.into())
 }
 
 pub(super) fn failed(status: &tonic::Status) -> ControlEnd {
@@ -178,6 +214,7 @@ pub(super) const fn goodbye_to_wire(reason: GoodbyeReason) -> wire::GoodbyeReaso
         GoodbyeReason::Incompatible => wire::GoodbyeReason::Incompatible,
         GoodbyeReason::NotAllowed => wire::GoodbyeReason::NotAllowed,
         GoodbyeReason::Violation => wire::GoodbyeReason::Violation,
+        GoodbyeReason::Replaced => wire::GoodbyeReason::Replaced,
         GoodbyeReason::Stopping => wire::GoodbyeReason::Stopping,
     }
 }

@@ -239,10 +239,11 @@ pub struct ConnectionPointHello {
     /// Names of optional abilities; unknown ones are ignored. Reserved: empty.
     #[prost(string, repeated, tag = "3")]
     pub capabilities: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Random per start of the process. Reserved: a newer one will replace the older one's tunnels.
+    /// Random per start of the process. One that comes later than another of the same connection id is taken for the
+    /// newer process, whatever the clocks say, and replaces the tunnels of the other.
     #[prost(bytes = "bytes", tag = "4")]
     pub boot_id: ::prost::bytes::Bytes,
-    /// When the process started, microseconds since 1970 UTC. Reserved: decides which boot id is the newer one.
+    /// When the process started, microseconds since 1970 UTC by its own clock. For people: decides nothing.
     #[prost(uint64, tag = "5")]
     pub started_micros: u64,
     /// The lane that this connection is for.
@@ -262,15 +263,20 @@ pub struct VersionRange {
     #[prost(uint32, tag = "2")]
     pub highest: u32,
 }
-/// Sent every five seconds by both ends; that one comes is what keeps the tunnel.
+/// Sent every five seconds by both ends, so that bytes come in either direction: those are what keeps the tunnel.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Heartbeat {
     /// Counts up from 1.
     #[prost(uint64, tag = "1")]
     pub sequence: u64,
-    /// The sequence that was last received from the other end. Reserved.
+    /// The sequence that was last received from the other end. Reserved: it says less than the next field, for a
+    /// heartbeat may wait behind a transfer.
     #[prost(uint64, tag = "2")]
     pub seen: u64,
+    /// Milliseconds since the sender last received any byte on this connection. An end that hears from its peer learns
+    /// by it that what it sends itself does not arrive.
+    #[prost(uint32, tag = "3")]
+    pub quiet_ms: u32,
 }
 /// A planned stop.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -282,14 +288,14 @@ pub struct Drain {
 /// The last message on a tunnel that its sender ends.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Goodbye {
-    /// Why. Reserved: readers log the detail and treat all alike.
+    /// Why. Readers log the detail and treat all alike; REPLACED is an error to the one that is told so.
     #[prost(enumeration = "GoodbyeReason", tag = "1")]
     pub reason: i32,
     /// In words for the other side's log: what was wrong and what to do.
     #[prost(string, tag = "2")]
     pub detail: ::prost::alloc::string::String,
     /// Milliseconds that the connection point should wait before it dials again, which it does, within a bound of
-    /// its own; 0: its own rule. Gateways of this version say 0.
+    /// its own and beside its own rule; 0: its own rule alone.
     #[prost(uint32, tag = "3")]
     pub retry_after_ms: u32,
 }
@@ -557,7 +563,7 @@ pub enum GoodbyeReason {
     NotAllowed = 2,
     /// The other end broke the rules of this protocol.
     Violation = 3,
-    /// A newer process of the same connection id has taken over. Reserved: not sent.
+    /// A newer process of the same connection id has taken over.
     Replaced = 4,
     /// The process is stopping.
     Stopping = 5,

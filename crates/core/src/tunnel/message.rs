@@ -131,5 +131,7 @@ pub enum GoodbyeReason {
     Incompatible,
     NotAllowed,
     Violation,
+    /// Another process of the same connection id has taken over.
+    Replaced,
     Stopping,
 }

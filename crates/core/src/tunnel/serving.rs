@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use super::exchange::Received;
 use super::frame::{Event, Requests, answer_piece, handed_piece, refused_piece};
 use super::generated::tunnel_server::{Tunnel, TunnelServer};
+use super::liveness::ping_when_silent;
 use super::message::{AnswerHead, Lane, Refused, RequestHead};
 use super::piece::Piece;
 use super::receiving::Receiving;
@@ -26,7 +27,7 @@ const EXCHANGE: &str = "/cmg.tunnel.v1.Tunnel/Exchange";
 /// Serves one tunnel until it ends. Each exchange runs in a task of its own; `closing` begins a graceful
 /// end (GOAWAY, what runs finishes).
 pub async fn serve<T, H, F>(
-    stream: TlsStream,
+    mut stream: TlsStream,
     lane: Lane,
     tasks: &Tasks,
     control: TunnelServer<T>,
@@ -38,8 +39,10 @@ where
     H: Fn(ServedExchange) -> F + Clone + Send + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
+    let pulse = stream.pulse();
     let mut connection = settings::server(lane).handshake::<_, Piece>(stream).await?;
-    let mut closing = std::pin::pin!(closing);
+    let (mut closing, pinging) = (std::pin::pin!(closing), ping_when_silent(connection.ping_pong(), pulse));
+    let mut pinging = std::pin::pin!(pinging);
     let mut is_closing = false;
     loop {
         let accepted = tokio::select! {
@@ -49,6 +52,7 @@ where
                 connection.graceful_shutdown();
                 continue;
             }
+            never = &mut pinging => match never {},
             accepted = connection.accept() => accepted,
         };
         let Some(accepted) = accepted else { return Ok(()) };

@@ -11,7 +11,9 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::control::{ConfigurationInForce, ConfigurationVerdict, ControlEnd, failed, goodbye_to_wire};
+use super::control::{
+    ConfigurationInForce, ConfigurationVerdict, ControlEnd, failed, goodbye_to_wire, heartbeat, quiet_of,
+};
 use super::generated as wire;
 use super::generated::from_connection_point::Message as FromPoint;
 use super::generated::from_gateway::Message as FromGateway;
@@ -23,8 +25,12 @@ use crate::limits;
 /// What a connection point says after its hello.
 #[derive(Debug)]
 pub enum PointSaying {
-    Heartbeat,
-    Configuration { version: u64, publication: Bytes },
+    /// With the time for which nothing had come.
+    Heartbeat(Duration),
+    Configuration {
+        version: u64,
+        publication: Bytes,
+    },
     Drain(Duration),
     Goodbye(GoodbyeReason, String),
 }
@@ -32,11 +38,16 @@ pub enum PointSaying {
 /// What a gateway said.
 #[derive(Debug, PartialEq, Eq)]
 pub enum GatewaySaid {
-    Heartbeat,
+    /// With the time for which nothing had come.
+    Heartbeat(Duration),
     Verdict(ConfigurationVerdict),
     InForce(ConfigurationInForce),
     Drain,
-    Goodbye { detail: String, retry_after: Duration },
+    Goodbye {
+        is_replaced: bool,
+        detail: String,
+        retry_after: Duration,
+    },
 }
 
 /// What serves the calls of one tunnel that are not exchanges, and where its control call will come out.
@@ -81,7 +92,7 @@ impl ServedControl {
             match self.message().await? {
                 Some(FromGateway::Heartbeat(heartbeat)) => {
                     self.seen = heartbeat.sequence;
-                    return Ok(GatewaySaid::Heartbeat);
+                    return Ok(GatewaySaid::Heartbeat(quiet_of(&heartbeat)));
                 }
                 Some(FromGateway::Configuration(verdict)) => return Ok(GatewaySaid::Verdict(verdict_of(verdict))),
                 Some(FromGateway::InForce(wire::ConfigurationInForce { version, digest })) => {
@@ -90,7 +101,8 @@ impl ServedControl {
                 Some(FromGateway::Drain(_)) => return Ok(GatewaySaid::Drain),
                 Some(FromGateway::Goodbye(goodbye)) => {
                     let retry_after = Duration::from_millis(goodbye.retry_after_ms.into());
-                    return Ok(GatewaySaid::Goodbye { detail: plain(goodbye.detail), retry_after });
+                    let is_replaced = goodbye.reason() == wire::GoodbyeReason::Replaced;
+                    return Ok(GatewaySaid::Goodbye { is_replaced, detail: plain(goodbye.detail), retry_after });
                 }
                 Some(FromGateway::Hello(_)) => return Err(HelloError::NotAllowed("a second hello").into()),
                 // A message of a newer version: unknown, ignored.
@@ -102,9 +114,9 @@ impl ServedControl {
     /// Says something. When the call is over nobody hears it, which `next` tells.
     pub async fn say(&mut self, saying: PointSaying) {
         let message = match saying {
-            PointSaying::Heartbeat => {
+            PointSaying::Heartbeat(quiet) => {
                 self.sequence += 1;
-                FromPoint::Heartbeat(wire::Heartbeat { sequence: self.sequence, seen: self.seen })
+                FromPoint::Heartbeat(heartbeat(self.sequence, self.seen, quiet))
             }
             PointSaying::Configuration { version, publication } => {
                 FromPoint::Configuration(wire::SiteConfiguration { version, publication })

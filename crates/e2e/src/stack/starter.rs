@@ -39,9 +39,21 @@ impl Starter {
 
     /// A connection point that reads its site's configuration from `source`, a path or a URL.
     pub async fn connection_point(&self, pki: &Pki, name: &str, shown: &Identity, source: &str) -> Result<Program> {
-        let text = files::connection_point_file(&self.builder, pki, name, shown, source, &self.state(name)?);
-        let path = self.write(&files::file_of(name), &text)?;
-        self.program("cmg-connection-point", name, &path, &self.builder.connection_point_environment).await
+        self.connection_point_called(name, pki, name, shown, source).await
+    }
+
+    /// One that has a log and a state folder of another name than its own, as a copy of it on another machine would.
+    pub async fn connection_point_called(
+        &self,
+        called: &str,
+        pki: &Pki,
+        name: &str,
+        shown: &Identity,
+        source: &str,
+    ) -> Result<Program> {
+        let text = files::connection_point_file(&self.builder, pki, name, shown, source, &self.state(called)?);
+        let path = self.write(&files::file_of(called), &text)?;
+        self.program("cmg-connection-point", called, &path, &self.builder.connection_point_environment).await
     }
 
     pub fn write(&self, name: &str, text: &str) -> Result<PathBuf> {

@@ -2,9 +2,11 @@
 
 mod coverage;
 mod egress;
+mod ghosts;
 mod long_lives;
 mod losses;
 mod ports;
+mod silences;
 mod strangers;
 
 use anyhow::{Result, ensure};

@@ -1,5 +1,7 @@
 //! Whose turn it is, without sockets: the tunnels here lead nowhere.
 
+use std::net::SocketAddr;
+
 use super::*;
 
 async fn caller() -> Caller {
@@ -18,7 +20,17 @@ async fn tunnel(registry: &Arc<Registry>, connection_point: &str, lane: Lane) ->
 }
 
 async fn tunnel_of(registry: &Arc<Registry>, connection_point: &str, lane: Lane, most: usize) -> Registration {
-    registry.place(identity(connection_point)).register(lane, caller().await, most)
+    registry
+        .place(identity(connection_point))
+        .register(newcomer(1, lane, most).await)
+        .unwrap_or_else(|_| panic!("away"))
+}
+
+/// A tunnel of the process with this boot id.
+async fn newcomer(boot_id: u8, lane: Lane, max_active: usize) -> Newcomer {
+    let address = SocketAddr::from(([127, 0, 0, 1], 443));
+    let process = Process { boot_id: [boot_id; 16], started_micros: 0, address };
+    Newcomer { lane, caller: caller().await, pulse: Arc::new(Pulse::new()), process, max_active }
 }
 
 fn lease_on(registry: &Registry, worker: usize, lane: Lane) -> Result<Lease, Refusal> {
@@ -159,4 +171,109 @@ async fn waiting_exchanges_have_places_of_their_own() {
     assert_eq!(registration.tunnel().load(), (2, 0), "an answer that has come is never refused");
     drop(waiting);
     assert_eq!(registration.tunnel().load(), (1, 0));
+}
+
+/// A tunnel, and what its socket tells.
+async fn watched(registry: &Arc<Registry>, connection_point: &str) -> (Registration, Arc<Pulse>) {
+    let newcomer = newcomer(1, Lane::Interactive, limits::ACTIVE_EXCHANGES).await;
+    let pulse = Arc::clone(&newcomer.pulse);
+    (registry.place(identity(connection_point)).register(newcomer).unwrap_or_else(|_| panic!("away")), pulse)
+}
+
+#[tokio::test]
+async fn a_stalled_one_is_passed_over_until_its_next_byte() {
+    let registry = Registry::new(1);
+    let (_first, pulse) = watched(&registry, "a").await;
+    let (second, other_pulse) = watched(&registry, "bb").await;
+    pulse.stall();
+    for _ in 0..10 {
+        assert_eq!(point(&lease_on(&registry, 0, Lane::Interactive).unwrap()), "bb");
+    }
+    other_pulse.stall();
+    let both = [(); 2].map(|()| point(&lease_on(&registry, 0, Lane::Interactive).unwrap()));
+    assert!(both.contains(&"a".to_owned()) && both.contains(&"bb".to_owned()), "better a try than a refusal: {both:?}");
+    pulse.beat();
+    for _ in 0..10 {
+        assert_eq!(point(&lease_on(&registry, 0, Lane::Interactive).unwrap()), "a");
+    }
+    second.tunnel().drain();
+    pulse.stall();
+    assert_eq!(point(&lease_on(&registry, 0, Lane::Interactive).unwrap()), "a");
+}
+
+/// It says that it lives, and nothing ever comes of what it is given.
+#[tokio::test(start_paused = true)]
+async fn one_that_swallows_requests_is_passed_over_and_tried_now_and_then() {
+    let registry = Registry::new(1);
+    let (swallows, _pulse) = watched(&registry, "a").await;
+    let (_serves, _other) = watched(&registry, "bb").await;
+    let chosen =
+        |name: &str| (0..10).filter(|_| point(&lease_on(&registry, 0, Lane::Interactive).unwrap()) == name).count();
+    for _ in 1..limits::UNANSWERED {
+        swallows.tunnel().health.unanswered();
+    }
+    assert_eq!(chosen("a"), 5);
+    swallows.tunnel().health.answered();
+    for _ in 0..limits::UNANSWERED {
+        assert_eq!(chosen("a"), 5, "not yet so many in a row");
+        swallows.tunnel().health.unanswered();
+    }
+    assert_eq!(chosen("a"), 0);
+    tokio::time::advance(limits::UNANSWERED_PROBE).await;
+    assert_eq!(chosen("a"), 1, "one finds out");
+    swallows.tunnel().health.unanswered();
+    assert_eq!(chosen("a"), 0);
+    tokio::time::advance(limits::UNANSWERED_PROBE).await;
+    let mut lease = (0..2).map(|_| lease_on(&registry, 0, Lane::Interactive).unwrap());
+    lease.find(|lease| point(lease) == "a").unwrap().head_arrived();
+    assert_eq!(chosen("a"), 5);
+}
+
+async fn arrives(registry: &Arc<Registry>, boot_id: u8) -> Result<Registration, StaysAway> {
+    let newcomer = newcomer(boot_id, Lane::Interactive, limits::ACTIVE_EXCHANGES).await;
+    registry.place(identity("a")).register(newcomer)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_last_takes_over_from_a_ghost_at_once() {
+    let registry = Registry::new(1);
+    let ghosts = [arrives(&registry, 1).await.ok().unwrap(), arrives(&registry, 1).await.ok().unwrap()];
+    let (other, _pulse) = watched(&registry, "bb").await;
+    let running = lease_on(&registry, 0, Lane::Interactive).unwrap();
+    assert_eq!(point(&running), "a");
+    let new = arrives(&registry, 2).await.ok().unwrap();
+    assert!(ghosts.iter().all(|ghost| ghost.tunnel().is_draining() && ghost.tunnel().replaced.is_cancelled()));
+    assert!(!other.tunnel().is_draining() && !new.tunnel().is_draining());
+    let conflict = new.took_over.as_ref().unwrap();
+    assert_eq!((conflict.last.from.boot_id, conflict.last.to.boot_id), ([1; 16], [2; 16]));
+    assert!(!conflict.is_alarming(), "once is a restart");
+    assert!(arrives(&registry, 2).await.ok().unwrap().took_over.is_none());
+    // What was on its way when it was replaced stays away for as long as it is told.
+    tokio::time::advance(limits::REPLACED_RETRY / 3).await;
+    assert_eq!(arrives(&registry, 1).await.err(), Some(StaysAway(limits::REPLACED_RETRY / 3 * 2)));
+    assert!(!new.tunnel().is_draining());
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_that_replace_each_other_are_an_alarm_and_restarts_are_none() {
+    let registry = Registry::new(1);
+    let mut held = Vec::new();
+    for boot_id in 1..10 {
+        held.push(arrives(&registry, boot_id).await.ok().unwrap());
+        let took_over = &held.last().unwrap().took_over;
+        assert!(took_over.as_ref().is_none_or(|conflict| !conflict.is_alarming()), "{boot_id} only starts again");
+    }
+    held.clear();
+    let mut alarms = Vec::new();
+    for boot_id in [11, 12, 11, 12, 11] {
+        tokio::time::advance(limits::REPLACED_RETRY).await;
+        held.push(arrives(&registry, boot_id).await.ok().unwrap());
+        alarms.push(held.last().unwrap().took_over.as_ref().is_some_and(Conflict::is_alarming));
+    }
+    assert_eq!(alarms, [false, false, false, true, true], "the third time within a minute");
+    let conflicts = registry.conflicts();
+    assert_eq!(conflicts.len(), 1);
+    assert_eq!(conflicts[0].last.from.boot_id, [12; 16]);
+    tokio::time::advance(limits::CONFLICT_WITHIN * 2).await;
+    assert!(registry.conflicts().is_empty(), "it is over");
 }

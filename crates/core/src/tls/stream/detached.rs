@@ -1,12 +1,14 @@
 //! A connection on its way to another worker's runtime. Nothing that was read or written is lost.
 
 use std::io;
+use std::sync::Arc;
 
 use rustls::Connection;
 use tokio::net::TcpStream;
 
 use super::{FlushRule, TlsStream};
 use crate::tls::flush_gate::FlushGate;
+use crate::tls::pulse::Pulse;
 use crate::tls::stock::{Gathered, Unread};
 
 /// A [`TlsStream`] that belongs to no runtime.
@@ -21,6 +23,7 @@ pub struct DetachedTls {
     socket_ended: bool,
     refused_renegotiation: bool,
     read_buffer_grew: bool,
+    pulse: Option<Arc<Pulse>>,
 }
 
 impl TlsStream {
@@ -38,6 +41,7 @@ impl TlsStream {
             socket_ended,
             refused_renegotiation,
             read_buffer_grew,
+            pulse,
         } = self;
         let tcp = tcp.into_std()?;
         Ok(DetachedTls {
@@ -51,6 +55,7 @@ impl TlsStream {
             socket_ended,
             refused_renegotiation,
             read_buffer_grew,
+            pulse,
         })
     }
 }
@@ -69,6 +74,7 @@ impl DetachedTls {
             socket_ended,
             refused_renegotiation,
             read_buffer_grew,
+            pulse,
         } = self;
         let tcp = TcpStream::from_std(tcp)?;
         let gate = FlushGate::new(rule);
@@ -84,6 +90,7 @@ impl DetachedTls {
             socket_ended,
             refused_renegotiation,
             read_buffer_grew,
+            pulse,
         })
     }
 }

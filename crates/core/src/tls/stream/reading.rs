@@ -138,7 +138,11 @@ impl TlsStream {
                     self.socket_ended = true;
                     return Poll::Ready(Err(cut()));
                 }
-                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Ok(_)) => {
+                    if let Some(pulse) = &self.pulse {
+                        pulse.beat();
+                    }
+                }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
                     self.make_read_buffer_small();

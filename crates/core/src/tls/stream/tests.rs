@@ -309,3 +309,36 @@ async fn a_connection_tells_who_and_how() {
     assert!(here.tcp.nodelay().unwrap());
     assert!(here.is_write_vectored());
 }
+
+/// On a slow link a record comes in pieces: each of them is heard. And whoever writes to a peer that does not read
+/// can tell.
+#[tokio::test]
+async fn bytes_are_heard_before_their_record_is_whole() {
+    let (mut ours, theirs) = calling(FlushRule::AtOnce).await;
+    let pulse = ours.pulse();
+    let (mut tcp, mut tls) = theirs.into_inner();
+    tls.writer().write_all(b"a record").unwrap();
+    let mut record = Vec::new();
+    tls.write_tls(&mut record).unwrap();
+    let (first, rest) = record.split_at(7);
+    let before = pulse.heard_at();
+    tcp.write_all(first).await.unwrap();
+    pulse.stall();
+    let mut read = [0; 8];
+    {
+        let mut reading = std::pin::pin!(ours.read_exact(&mut read));
+        while pulse.is_stalled() {
+            assert!(poll_fn(|cx| Poll::Ready(Future::poll(reading.as_mut(), cx).is_pending())).await);
+            tokio::task::yield_now().await;
+        }
+        assert!(pulse.heard_at() > before, "nothing can be read yet, and it was heard");
+        tcp.write_all(rest).await.unwrap();
+        reading.await.unwrap();
+    }
+    assert_eq!(&read, b"a record");
+    let chunk = vec![0; 64 * 1024];
+    while !pulse.is_blocked() {
+        let written = poll_fn(|cx| Poll::Ready(Pin::new(&mut ours).poll_write(cx, &chunk))).await;
+        assert!(written.is_ready() || pulse.is_blocked());
+    }
+}

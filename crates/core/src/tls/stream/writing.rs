@@ -52,12 +52,22 @@ impl TlsStream {
             match self.tls.write_tls(&mut Socket { tcp: &mut self.tcp, cx }) {
                 Ok(0) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
                 Ok(written) => self.queued = self.queued.saturating_sub(written),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Poll::Pending,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.tell_blocked(true);
+                    return Poll::Pending;
+                }
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
         self.queued = 0;
+        self.tell_blocked(false);
         Poll::Ready(Ok(()))
+    }
+
+    fn tell_blocked(&self, blocked: bool) {
+        if let Some(pulse) = &self.pulse {
+            pulse.block(blocked);
+        }
     }
 
     /// Encrypts what was gathered together with `pieces`; takes all of it.

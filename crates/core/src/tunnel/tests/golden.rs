@@ -163,10 +163,10 @@ fn the_rest_of_control() {
     let gateway = |message| FromGateway { message: Some(message) };
     let point = |message| FromConnectionPoint { message: Some(message) };
 
-    let heartbeat = Heartbeat { sequence: 4, seen: 3 };
-    pins(&heartbeat, "08 04 # 1 sequence \n 10 03 # 2 seen");
-    pins(&gateway(Gateway::Heartbeat(heartbeat)), "1a 04 08 04 10 03 # 3 heartbeat");
-    pins(&point(Point::Heartbeat(heartbeat)), "1a 04 08 04 10 03 # 3 heartbeat");
+    let heartbeat = Heartbeat { sequence: 4, seen: 3, quiet_ms: 300 };
+    pins(&heartbeat, "08 04 # 1 sequence \n 10 03 # 2 seen \n 18 ac 02 # 3 quiet_ms");
+    pins(&gateway(Gateway::Heartbeat(heartbeat)), "1a 07 08 04 10 03 18 ac 02 # 3 heartbeat");
+    pins(&point(Point::Heartbeat(heartbeat)), "1a 07 08 04 10 03 18 ac 02 # 3 heartbeat");
 
     let drain = Drain { deadline_ms: 30_000 };
     pins(&drain, "08 b0 ea 01 # 1 deadline_ms: 30000");
