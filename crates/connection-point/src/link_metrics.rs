@@ -56,3 +56,33 @@ fn each<const N: usize>(
 fn labels(instance: &Instance, last: &str) -> [String; 3] {
     [instance.gateway.clone(), instance.name.clone(), last.to_owned()]
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::dialer::tests::Stage;
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn what_is_there_is_shown_and_documented_and_what_is_gone_is_not() {
+        let stage = Stage::new().await;
+        let registry = stage.point.metrics.registry.clone();
+        stage.point.set_instances(vec![Arc::clone(&stage.place.instance)]);
+        let shown = registry.render();
+        let link = "gateway=\"gw\",instance=\"gw-1\"";
+        for line in [
+            format!("cmg_links{{{link},state=\"down\"}} 1"),
+            format!("cmg_links{{{link},state=\"healthy\"}} 0"),
+            format!("cmg_link_tunnels{{{link},lane=\"interactive\"}} 0"),
+            format!("cmg_link_tunnels_wanted{{{link},lane=\"interactive\"}} 1"),
+            format!("cmg_link_without_tunnel_seconds{{{link}}} "),
+            "cmg_tunnel_dials_running 0".to_owned(),
+        ] {
+            assert!(shown.contains(&line), "{line} is not in {shown}");
+            let name = line.split(['{', ' ']).next().unwrap();
+            let document = include_str!("../../../docs/operations.md");
+            assert!(document.contains(&format!("`{name}`")), "docs/operations.md does not explain {name}");
+        }
+        stage.point.set_instances(Vec::new());
+        assert!(!registry.render().contains("instance=\"gw-1\""));
+    }
+}

@@ -127,7 +127,8 @@ impl Stage {
 
     /// The same on another listener of the gateway.
     pub async fn connected_at(&self, listener: &TcpListener, hello: &GatewayHello) -> GatewayEnd {
-        let (mut tcp, _) = listener.accept().await.unwrap();
+        let accepted = timeout(limits::REDIAL_LONGEST * 2, listener.accept()).await.expect("nobody dials");
+        let (mut tcp, _) = accepted.unwrap();
         let first = ClientHello::read(&mut tcp, Instant::now() + limits::TUNNEL_ESTABLISH).await.unwrap();
         let stream = tls::accept(tcp, first, Arc::clone(&self.tls), FlushRule::AtOnce).await.unwrap();
         let (caller, connection) = calling::open(stream, Lane::Interactive).await.unwrap();

@@ -13,7 +13,8 @@ async fn retired_after(stage: &Stage, step: impl Future<Output = ()>) {
         stage.place.retiring.cancel();
         Instant::now()
     };
-    let (retired, ()) = tokio::join!(play, stage.keep());
+    let both = async { tokio::join!(play, stage.keep()) };
+    let (retired, ()) = timeout(limits::TUNNEL_ESTABLISH * 10, both).await.expect("it goes on");
     assert_eq!(retired.elapsed(), Duration::ZERO, "it did not end at once");
     assert!(stage.place.instance.places().is_empty());
 }
@@ -67,7 +68,8 @@ fn while_the_name_is_looked_up() {
             }
             stage.place.retiring.cancel();
         };
-        tokio::join!(play, stage.keep());
+        let both = async { tokio::join!(play, stage.keep()) };
+        timeout(limits::RESOLVE * 2, both).await.expect("it goes on");
         drop(release);
         let _ = busy.await;
         // Whoever looks a name up now comes after the place's own question.
@@ -122,7 +124,8 @@ async fn while_the_hello_is_awaited() {
         stage.place.retiring.cancel();
         drop(stream);
     };
-    tokio::join!(step, stage.keep());
+    let both = async { tokio::join!(step, stage.keep()) };
+    timeout(limits::TUNNEL_ESTABLISH * 10, both).await.expect("it goes on");
     assert!(stage.place.instance.places().is_empty());
     nobody_comes(&stage.listener).await;
 }

@@ -16,8 +16,8 @@ impl Succession {
         let this = Self { predecessor: CancellationToken::new(), successor };
         let addresses = stage.place.instance.addresses.clone();
         let kept = succeed(this.successor.clone(), open, addresses, this.predecessor.clone());
-        let (played, ()) = tokio::join!(play(&this), kept);
-        played
+        let both = async { tokio::join!(play(&this), kept) };
+        timeout(limits::REDIAL_LONGEST * 2, both).await.expect("the successor is kept on").0
     }
 
     fn is_open(&self, stage: &Stage) -> bool {
@@ -33,6 +33,7 @@ async fn a_new_tunnel_has_settled_before_the_old_one_goes() {
         stage.place.instance.until_up(succession.successor.id).await;
         tokio::time::pause();
         tokio::time::advance(limits::REPLACEMENT_SETTLES - Duration::from_millis(1)).await;
+        tokio::task::yield_now().await;
         assert!(!succession.predecessor.is_cancelled());
         tokio::time::advance(Duration::from_millis(2)).await;
         succession.predecessor.cancelled().await;
