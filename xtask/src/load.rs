@@ -122,17 +122,17 @@ async fn load_own(arguments: &Arguments, steps: &Steps) -> Result<Verdict> {
         record
     };
     let (record, restarted) = tokio::join!(sending, restarts::roll(&mut stack, arguments.restart, is_over));
-    if let Some(count) = restarted? {
-        steps.say(&format!("{count} programs were restarted"));
+    if let Some(folder) = &kept {
+        steps.say(&format!("logs and the record are in {}", folder.display()));
+    }
+    let restarted = restarted.context("a program could not be restarted in good order")?;
+    if arguments.restart.is_some() {
+        steps.say(&format!("{restarted} restarts in good order"));
     }
     steps.say("comparing the counts");
     let counts = stack.load_counts(record?, since).await?;
     let allowed = if arguments.restart.is_some() { Allowed::RESTARTS } else { Allowed::NOTHING };
-    let verdict = check(&counts, allowed);
-    if let Some(folder) = &kept {
-        steps.say(&format!("logs and the record are in {}", folder.display()));
-    }
-    Ok(verdict)
+    Ok(check(&counts, allowed))
 }
 
 async fn send(plan: &Plan, site: &Site, stop: watch::Receiver<bool>) -> Result<Record> {

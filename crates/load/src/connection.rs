@@ -3,6 +3,7 @@
 
 pub mod http1;
 mod http2;
+mod watched;
 
 use std::net::SocketAddr;
 

@@ -16,6 +16,8 @@ use crate::outcome::Outcome;
 pub struct Sent {
     pub number: u64,
     pub kind: Kind,
+    /// The version of HTTP that it was sent in.
+    pub http: u8,
     pub outcome: Outcome,
     /// Of the answer, if its head came.
     pub status: u16,

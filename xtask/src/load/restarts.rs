@@ -17,20 +17,16 @@ pub enum Restart {
 /// Between two restarts, so that the load runs undisturbed for a while.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Restarts until the load is over, each program at least once if there is time; how many were restarted.
-pub async fn roll(
-    stack: &mut Stack,
-    which: Option<Restart>,
-    mut is_over: watch::Receiver<bool>,
-) -> Result<Option<u64>> {
-    let Some(which) = which else { return Ok(None) };
+/// Restarts until the load is over; how often.
+pub async fn roll(stack: &mut Stack, which: Option<Restart>, mut is_over: watch::Receiver<bool>) -> Result<u64> {
     let mut count = 0;
+    let Some(which) = which else { return Ok(count) };
     loop {
         let gateways = if which == Restart::ConnectionPoints { 0 } else { stack.gateways.len() };
         let connection_points = if which == Restart::Gateways { 0 } else { stack.connection_points.len() };
         for at in 0..gateways + connection_points {
             if tokio::time::timeout(PAUSE, is_over.wait_for(|is_over| *is_over)).await.is_ok() {
-                return Ok(Some(count));
+                return Ok(count);
             }
             match at.checked_sub(gateways) {
                 None => stack.roll_gateway(at).await?,

@@ -21,6 +21,7 @@ fn answered(number: u64, kind: Kind) -> (Sent, AtRole, AtGateway) {
     let sent = Sent {
         number,
         kind,
+        http: 1,
         outcome: Outcome::Answered,
         status,
         code: None,
@@ -317,7 +318,7 @@ fn a_report_shows_some_examples_from_all_sides() {
     assert_eq!((found.count, found.examples.len()), (40, crate::limits::EXAMPLES));
     let example = &found.examples[0];
     assert_eq!((example.gateways.len(), example.role.len()), (1, 2));
-    assert!(example.sender.starts_with("10 put answered 200"), "{example:?}");
+    assert!(example.sender.starts_with("10 put HTTP/1 answered 200"), "{example:?}");
     assert!(verdict.to_string().contains("FAULT doubled"));
     let json = serde_json::to_value(&verdict).unwrap();
     assert_eq!(json["faults"]["doubled"]["count"], 40);

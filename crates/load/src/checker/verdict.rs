@@ -81,7 +81,7 @@ pub struct Example {
 impl Example {
     pub fn of(view: &View<'_>, what: impl Into<String>) -> Self {
         let sent = view.sent;
-        let mut sender = format!("{} {} {}", sent.number, sent.kind, sent.outcome.name());
+        let mut sender = format!("{} {} HTTP/{} {}", sent.number, sent.kind, sent.http, sent.outcome.name());
         if sent.status > 0 {
             sender.push_str(&format!(" {}", sent.status));
         }

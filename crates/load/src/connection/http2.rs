@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::io::ErrorKind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -18,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::client::TlsStream;
 
 use super::Ended;
+use super::watched::{End, Watched};
 use crate::content::Content;
 use crate::expected::{Head, Judge, REQUEST_FIELD};
 use crate::wording::Worded;
@@ -27,16 +27,18 @@ use crate::wording::Worded;
 pub struct Http2 {
     sender: SendRequest<Upload>,
     service_name: Arc<str>,
+    end: End,
     /// Dropped with the last hand, which ends the connection.
     _driver: Arc<JoinSet<()>>,
 }
 
 impl Http2 {
     pub async fn over(stream: TlsStream<TcpStream>, service_name: &str) -> Option<Self> {
+        let (stream, end) = Watched::new(stream);
         let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.ok()?;
         let mut driver = JoinSet::new();
         driver.spawn(async { drop(connection.await) });
-        Some(Self { sender, service_name: service_name.into(), _driver: Arc::new(driver) })
+        Some(Self { sender, service_name: service_name.into(), end, _driver: Arc::new(driver) })
     }
 
     pub fn is_open(&self) -> bool {
@@ -54,7 +56,7 @@ impl Http2 {
             Ok(answer) => answer,
             Err(mut error) => {
                 let was_sent = error.take_message().is_none();
-                return if was_sent { ended(error.error(), false) } else { Ended::Unsent(said(error.error())) };
+                return if was_sent { self.ended(error.error(), false) } else { Ended::Unsent(said(error.error())) };
             }
         };
         judge.head(head(answer.status().as_u16(), answer.headers()));
@@ -62,10 +64,24 @@ impl Http2 {
         while let Some(frame) = body.frame().await {
             match frame {
                 Ok(frame) => frame.data_ref().into_iter().for_each(|data| judge.data(data)),
-                Err(error) => return ended(&error, true),
+                Err(error) => return self.ended(&error, true),
             }
         }
         Ended::Whole
+    }
+
+    /// What the peer said of a stream that has no end.
+    fn ended(&self, error: &hyper::Error, has_begun: bool) -> Ended {
+        let words = said(error);
+        let told = told(error);
+        let is_told = |reason| told.is_some_and(|told| told.is_remote() && told.reason() == Some(reason));
+        let is_beyond = is_told(h2::Reason::NO_ERROR) && told.is_some_and(h2::Error::is_go_away);
+        match () {
+            () if has_begun => Ended::Cut(words),
+            () if is_told(h2::Reason::REFUSED_STREAM) || is_beyond => Ended::HandedBack(words),
+            () if self.end.is_in_good_order() && told.is_none_or(|told| !told.is_reset()) => Ended::Lost(words),
+            () => Ended::Cut(words),
+        }
     }
 
     fn request(&self, worded: &Worded) -> Result<Request<Upload>, http::Error> {
@@ -93,26 +109,11 @@ fn head(status: u16, fields: &HeaderMap) -> Head {
     }
 }
 
-/// What the peer said of a stream that has no end.
-fn ended(error: &hyper::Error, has_begun: bool) -> Ended {
-    let words = said(error);
-    let Some(cause) = cause(error) else { return Ended::Cut(words) };
-    let is_refused = cause.is_remote() && cause.reason() == Some(h2::Reason::REFUSED_STREAM);
-    let is_beyond = cause.is_remote() && cause.is_go_away() && cause.reason() == Some(h2::Reason::NO_ERROR);
-    let is_orderly = cause.get_io().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe);
-    match () {
-        () if has_begun => Ended::Cut(words),
-        () if is_refused || is_beyond => Ended::HandedBack(words),
-        () if is_orderly => Ended::Lost(words),
-        () => Ended::Cut(words),
-    }
-}
-
-fn cause(error: &hyper::Error) -> Option<&h2::Error> {
+fn told(error: &hyper::Error) -> Option<&h2::Error> {
     let mut source = error.source();
     while let Some(error) = source {
-        if let Some(cause) = error.downcast_ref() {
-            return Some(cause);
+        if let Some(told) = error.downcast_ref() {
+            return Some(told);
         }
         source = error.source();
     }

@@ -66,7 +66,7 @@ impl Line {
             let fresh = worded.fresh && tries == 0;
             let ended = match timeout(patience, self.exchange(worded, &mut judge, fresh)).await {
                 Ok(ended) => ended,
-                Err(_) => return sent(worded, &judge, (Outcome::TimedOut, Some("nothing in time".to_owned()))),
+                Err(_) => return self.sent(worded, &judge, (Outcome::TimedOut, Some("nothing in time".to_owned()))),
             };
             let is_unsent = matches!(ended, Ended::Unsent(_));
             if is_unsent {
@@ -74,7 +74,7 @@ impl Line {
             }
             if !is_unsent || Instant::now() > given_up {
                 let judged = ended.judged(&mut judge);
-                return sent(worded, &judge, judged);
+                return self.sent(worded, &judge, judged);
             }
             tries += 1;
             if tries % self.addresses() == 0 {
@@ -116,20 +116,21 @@ impl Line {
             Line::Shared(shared) => shared.dialler.addresses(),
         }
     }
-}
 
-fn sent(worded: &Worded, judge: &Judge<'_>, (outcome, detail): (Outcome, Option<String>)) -> Sent {
-    let body = worded.body.as_ref();
-    Sent {
-        number: worded.number,
-        kind: worded.kind,
-        outcome,
-        status: judge.head.status,
-        code: judge.head.code.as_deref().map(Box::from),
-        request_id: judge.head.request_id.as_deref().map(Box::from),
-        body_length: body.map_or(0, |body| body.length),
-        body_sha256: body.map(|body| body.sha256()),
-        answer_bytes: judge.bytes,
-        detail: detail.map(Box::from),
+    fn sent(&self, worded: &Worded, judge: &Judge<'_>, (outcome, detail): (Outcome, Option<String>)) -> Sent {
+        let body = worded.body.as_ref();
+        Sent {
+            number: worded.number,
+            kind: worded.kind,
+            http: if matches!(self, Line::Own { .. }) { 1 } else { 2 },
+            outcome,
+            status: judge.head.status,
+            code: judge.head.code.as_deref().map(Box::from),
+            request_id: judge.head.request_id.as_deref().map(Box::from),
+            body_length: body.map_or(0, |body| body.length),
+            body_sha256: body.map(|body| body.sha256()),
+            answer_bytes: judge.bytes,
+            detail: detail.map(Box::from),
+        }
     }
 }
