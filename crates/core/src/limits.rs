@@ -76,6 +76,33 @@ pub const ACCEPT_BACKOFF_FIRST: Duration = Duration::from_millis(10);
 pub const ACCEPT_BACKOFF_LONGEST: Duration = Duration::from_secs(1);
 /// What a refused client should wait.
 pub const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Exchanges that one identity may have at a time. A real client holds one poll all day and has a few more under way;
+/// a browser at an HTTP/2 endpoint some dozen.
+pub const IDENTITY_EXCHANGES: usize = 64;
+/// Requests per second of one identity, for as long as it likes: a client that installs software reaches some dozen.
+pub const IDENTITY_REQUESTS: usize = 100;
+/// Requests of one identity at once: a policy download of hundreds of small files.
+pub const IDENTITY_BURST: usize = 400;
+/// Parts of the table of identities, each with a lock of its own: a look into it never waits for a sweep of all.
+pub const IDENTITY_SHARDS: usize = 16;
+/// Handshakes per second from one address, for as long as it likes: a fifth of what one core computes, so that nobody
+/// burns more of it by himself, and enough for a branch office all of whose devices come once in half a minute.
+pub const ADDRESS_HANDSHAKES: usize = 200;
+/// Handshakes from one address at once: all devices that an instance is rated for may sit behind one address and come
+/// back together after an outage. They wait for their turn among HANDSHAKES for some seconds, which is less than
+/// ESTABLISH; the rest that a client needs beyond the first is within ADDRESS_HANDSHAKES.
+pub const ADDRESS_HANDSHAKE_BURST: usize = 6000;
+/// Refused requests per second from one address, of clients that no site believes: an office of devices whose
+/// certificates have expired, each asking once a minute.
+pub const ADDRESS_REFUSALS: usize = 100;
+/// Refused requests from one address at once.
+pub const ADDRESS_REFUSAL_BURST: usize = 1000;
+/// So many times that burst have to be overdrawn until an address is refused without a word.
+pub const ADDRESS_SILENCE_AT: u64 = 10;
+/// Addresses of which anything is remembered: 1 MiB, whoever comes.
+pub const ADDRESSES: usize = 16_384;
+/// An address may stand in so many places of that table.
+pub const ADDRESS_WAYS: usize = 8;
 
 // ---- the tunnel
 
@@ -319,6 +346,7 @@ const _: () = assert!(ACTIVE_EXCHANGES + WAITING_EXCHANGES < TUNNEL_STREAMS as u
 const _: () =
     assert!(ACTIVE_EXCHANGES * (INTERACTIVE_WINDOW as usize) < CONNECTION_WINDOW as usize, "stalled streams fit");
 const _: () = assert!(BULK_EXCHANGES * (BULK_WINDOW as usize) < CONNECTION_WINDOW as usize, "stalled transfers fit");
+const _: () = assert!(ADDRESSES.is_multiple_of(ADDRESS_WAYS), "places are in whole sets");
 const _: () = assert!(REQUEST_TARGET < REQUEST_HEAD && REQUEST_HEAD < TUNNEL_MESSAGE, "a head fits into one message");
 const _: () = assert!(ANSWER_HEAD + TUNNEL_CHUNK < TUNNEL_MESSAGE, "head and first chunk fit into one message");
 const _: () = assert!((VERDICT_PROBLEMS + 1) * PROBLEM_TEXT < TUNNEL_MESSAGE, "a verdict fits into one message");

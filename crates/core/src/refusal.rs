@@ -69,6 +69,7 @@ pub enum RefusalKind {
     ContentTooLarge,
     UriTooLong,
     MisdirectedRequest,
+    TooManyRequests,
     HeaderTooLarge,
     InternalError,
     NoConnectionPoint,
@@ -101,7 +102,7 @@ const fn entry(status: u16, code: &'static str, side: Side, why: &'static str, n
 }
 
 impl RefusalKind {
-    pub const ALL: [RefusalKind; 26] = [
+    pub const ALL: [RefusalKind; 27] = [
         RefusalKind::BadRequest,
         RefusalKind::ClientCertificateRequired,
         RefusalKind::ClientCertificateUntrusted,
@@ -112,6 +113,7 @@ impl RefusalKind {
         RefusalKind::ContentTooLarge,
         RefusalKind::UriTooLong,
         RefusalKind::MisdirectedRequest,
+        RefusalKind::TooManyRequests,
         RefusalKind::HeaderTooLarge,
         RefusalKind::InternalError,
         RefusalKind::NoConnectionPoint,
@@ -202,6 +204,13 @@ impl RefusalKind {
                 Client,
                 "Host is not a name of this gateway.",
                 "Ask for one of the gateway's service names.",
+            ),
+            RefusalKind::TooManyRequests => entry(
+                429,
+                "CMGService_TooManyRequests",
+                Client,
+                "This client asks for too much at a time.",
+                "Wait as long as Retry-After says, then ask less; nothing was executed.",
             ),
             RefusalKind::HeaderTooLarge => entry(
                 431,
@@ -356,7 +365,7 @@ impl RefusalKind {
 
     /// When to try again, for the refusals that mean that nothing was executed.
     pub const fn retry_after(self) -> Option<Duration> {
-        if self.entry().status == 503 { Some(crate::limits::RETRY_AFTER) } else { None }
+        if matches!(self.entry().status, 429 | 503) { Some(crate::limits::RETRY_AFTER) } else { None }
     }
 
     /// Whether the code tells the client that surely no role has seen the request.
@@ -388,9 +397,9 @@ mod tests {
     }
 
     #[test]
-    fn only_503_promises_that_nothing_was_executed() {
+    fn only_429_and_503_promise_that_nothing_was_executed() {
         for kind in RefusalKind::ALL {
-            assert_eq!(kind.retry_after().is_some(), kind.status() == 503, "{kind:?}");
+            assert_eq!(kind.retry_after().is_some(), [429, 503].contains(&kind.status()), "{kind:?}");
         }
     }
 }

@@ -18,6 +18,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::client::Client;
+use crate::fairness::{Peer, Welcome};
 use crate::instance::{Instance, Worker};
 use crate::{client_connection, tunnel_link};
 
@@ -109,6 +110,10 @@ async fn serve_connection(
         instance.metrics.handshakes_failed.tunnels.increment();
         return tracing::info!(%address, "a connection on the tunnel port did not offer cmg-tunnel/1");
     }
+    let peer = if is_tunnel { Peer::ConnectionPoint } else { Peer::Client };
+    if !is_welcome(instance, address, peer) {
+        return;
+    }
     if is_tunnel && !takes_its_turn(instance, address).await {
         return;
     }
@@ -123,7 +128,7 @@ async fn serve_connection(
     // Boxed, like the tunnel's: an open connection would hold the room of its handshake for as long as it lives.
     let Some(stream) = Box::pin(client_tls(begun, address, deadline, &worker)).await else { return };
     let chain = stream.peer_certificates().map(<[_]>::to_vec).unwrap_or_default();
-    let client = Client::new(instance.next_connection_number(), address, chain);
+    let client = Client::new(instance.next_connection_number(), address, chain, Arc::clone(&instance.identities));
     client_connection::serve(stream, client, worker, deadline).await;
     drop(permit);
 }
@@ -143,6 +148,20 @@ async fn takes_its_turn(instance: &Instance, address: SocketAddr) -> bool {
             false
         }
     }
+}
+
+/// Whether this address may begin another handshake. Closed otherwise, before anything is computed for it; the log
+/// hears of an address once in a while.
+fn is_welcome(instance: &Instance, address: SocketAddr, peer: Peer) -> bool {
+    let welcome = instance.addresses.welcome(address.ip(), peer, std::time::Instant::now());
+    if welcome == Welcome::Yes {
+        return true;
+    }
+    instance.metrics.handshakes_turned_away.increment();
+    if welcome == Welcome::NoAndSaySo {
+        tracing::warn!(%address, ?peer, "too many handshakes from one address; the rest is turned away");
+    }
+    false
 }
 
 /// Computes our part of a handshake. After so many of them open connections have a turn; the place is given back

@@ -1,7 +1,7 @@
 //! A client's connection as the stages of admission see it: where it comes from, the chain it has proved to own
 //! the leaf of, and what was judged about that chain.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use cmg_core::tls::certificate::Thumbprint;
 use cmg_core::tls::chain::{ChainFault, VerifiedChain};
 use rustls::pki_types::{CertificateDer, UnixTime};
 
+use crate::fairness::{Account, Identities, Identity};
 use crate::published::SiteInForce;
 
 /// A client whose chain a site trusts.
@@ -23,6 +24,8 @@ pub struct TrustedClient {
     pub not_after: UnixTime,
     /// `X-CMG-Client`, made once.
     pub identity_field: Bytes,
+    /// What it uses of this instance, on all its connections.
+    pub account: Arc<Account>,
 }
 
 /// What a site's trust says about a client's chain.
@@ -38,6 +41,7 @@ struct Known {
 pub struct Client {
     /// Unique in the life of the instance.
     pub number: u64,
+    pub address: IpAddr,
     /// For logs, made once.
     pub address_text: String,
     /// `X-Forwarded-For`, made once.
@@ -50,14 +54,21 @@ pub struct Client {
     chain_fields: OnceLock<CertificateFields>,
     /// One for each site that was asked for.
     verdicts: ArcSwap<Vec<Arc<Known>>>,
+    identities: Arc<Identities>,
 }
 
 impl Client {
-    pub fn new(number: u64, address: SocketAddr, chain: Vec<CertificateDer<'static>>) -> Self {
+    pub fn new(
+        number: u64,
+        address: SocketAddr,
+        chain: Vec<CertificateDer<'static>>,
+        identities: Arc<Identities>,
+    ) -> Self {
         let address_field = Bytes::from(address.ip().to_canonical().to_string());
         let thumbprint = chain.first().map(|leaf| Thumbprint::of(leaf).to_string());
         Self {
             number,
+            address: address.ip(),
             address_text: address.to_string(),
             address_field,
             chain,
@@ -65,11 +76,17 @@ impl Client {
             leaf_field: OnceLock::new(),
             chain_fields: OnceLock::new(),
             verdicts: ArcSwap::default(),
+            identities,
         }
     }
 
     pub fn has_certificate(&self) -> bool {
         !self.chain.is_empty()
+    }
+
+    /// Some site has believed it on this connection.
+    pub fn is_believed(&self) -> bool {
+        self.verdicts.load().iter().any(|known| known.verdict.is_ok())
     }
 
     /// For logs.
@@ -97,7 +114,7 @@ impl Client {
         if let Some(known) = known.iter().find(|known| Arc::ptr_eq(&known.site, site) && now <= known.until) {
             return known.verdict.clone();
         }
-        let verdict = site.trust.judge(&self.chain, now).map(|chain| Arc::new(TrustedClient::new(&chain)));
+        let verdict = site.trust.judge(&self.chain, now).map(|chain| Arc::new(TrustedClient::new(&chain, &self.identities)));
         let until = match &verdict {
             Ok(trusted) => trusted.not_after,
             Err(fault) if fault.is_expiry() => later(now, limits::EXPIRY_VERDICT),
@@ -115,10 +132,11 @@ fn later(now: UnixTime, by: Duration) -> UnixTime {
 }
 
 impl TrustedClient {
-    fn new(chain: &VerifiedChain) -> Self {
+    fn new(chain: &VerifiedChain, identities: &Identities) -> Self {
+        let account = identities.account(Identity::Certificate(chain.thumbprint));
         let thumbprint = chain.thumbprint.to_string();
         let identity =
             ClientIdentity { method: "certificate", thumbprint: Some(&thumbprint), subject: Some(&chain.subject) };
-        Self { not_after: chain.not_after, identity_field: identity.field_value() }
+        Self { not_after: chain.not_after, identity_field: identity.field_value(), account }
     }
 }

@@ -12,12 +12,13 @@ use cmg_core::tls::configs::HTTP2_ALPN;
 use h2::server::{Connection, SendResponse};
 use h2::{Ping, PingPong, RecvStream};
 use http::Request;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::client::Client;
 use crate::edge::ClientRequest;
 use crate::http1_edge::{HeadEnd, Http1Connection, Http1Exchange};
-use crate::http2_edge::{self, Http2Exchange};
+use crate::http2_edge::{self, ConnectionEnd, Http2Exchange};
 use crate::instance::Worker;
 use crate::request_path;
 
@@ -44,7 +45,7 @@ async fn serve_http1(mut connection: Http1Connection, client: &Client, worker: &
             Ok(head) => head,
             Err(HeadEnd::Closed) => return,
             Err(HeadEnd::Refused(refusal)) => {
-                let answer = request_path::refuse_head(worker, client, refusal);
+                let Some(answer) = request_path::refuse_head(worker, client, refusal) else { return };
                 return connection.refuse_and_close(&answer).await;
             }
         };
@@ -77,6 +78,8 @@ async fn serve_http2(stream: TlsStream, client: Arc<Client>, worker: Arc<Worker>
         }
     });
     let (mut stopping, mut ending) = (tasks.stopping(), tasks.ending());
+    let (end, mut end_told) = watch::channel(ConnectionEnd::No);
+    let end = Arc::new(end);
     let mut is_stopping = false;
     let mut first_by = Some(deadline);
     loop {
@@ -89,6 +92,13 @@ async fn serve_http2(stream: TlsStream, client: Arc<Client>, worker: Arc<Worker>
             }
             () = &mut ending => return last_words(connection).await,
             () = &mut dead => return,
+            Ok(()) = end_told.changed() => match *end_told.borrow_and_update() {
+                ConnectionEnd::AtOnce => return,
+                ConnectionEnd::Graceful | ConnectionEnd::No => {
+                    connection.graceful_shutdown();
+                    continue;
+                }
+            },
             accepted = next_stream(&mut connection, first_by) => accepted,
         };
         first_by = None;
@@ -97,9 +107,8 @@ async fn serve_http2(stream: TlsStream, client: Arc<Client>, worker: Arc<Worker>
             Ok(None) => return,
             Err(error) => return connection_failed(&worker, &client, &error),
         };
-        tasks
-            .spawn("http/2 exchange", serve_stream(request, respond, Arc::clone(&client), Arc::clone(&worker)))
-            .detach();
+        let exchange = serve_stream(request, respond, Arc::clone(&client), Arc::clone(&worker), Arc::clone(&end));
+        tasks.spawn("http/2 exchange", exchange).detach();
     }
 }
 
@@ -157,6 +166,7 @@ async fn serve_stream(
     respond: SendResponse<Bytes>,
     client: Arc<Client>,
     worker: Arc<Worker>,
+    end: Arc<watch::Sender<ConnectionEnd>>,
 ) {
     let judged = http2_edge::client_request(&request);
     let awaits_continue = judged.as_ref().is_ok_and(|request| request.expects_continue);
@@ -167,5 +177,8 @@ async fn serve_stream(
             request_path::serve(&worker, &client, request, &mut exchange, &mut ending).await;
         }
         Err(refusal) => request_path::refuse(&worker, &client, refusal, &mut exchange).await,
+    }
+    if exchange.connection_end() != ConnectionEnd::No {
+        end.send_replace(exchange.connection_end());
     }
 }

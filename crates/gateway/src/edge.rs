@@ -76,6 +76,9 @@ pub trait Edge: Send {
     /// would follow ends with this exchange.
     fn give_up_body(&mut self);
 
+    /// No further exchange on this connection: what is answered now is the last of it, and a cut ends it at once.
+    fn end_connection(&mut self);
+
     /// Ready when the client has gone away, as far as that can be seen: what it sent before, and nobody has read, hides
     /// the end of an HTTP/1.1 connection. Not to be asked while `poll_body` waits for the client.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()>;

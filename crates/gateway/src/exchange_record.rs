@@ -68,6 +68,10 @@ impl<'a> ExchangeRecord<'a> {
         self.request_id
     }
 
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
     pub fn selected(&mut self, selection: &Selection) {
         self.route = Some(Arc::clone(selection.route()));
     }

@@ -1,7 +1,7 @@
-//! What may be asked: [`PreAuthenticated`] -> [`AllowedRequest`]. Verb and length per endpoint. Rules only allow;
-//! what no rule allows is refused. The place where fairness will be judged.
+//! What may be asked, and how much of it at a time: [`PreAuthenticated`] -> [`AllowedRequest`]. Verb and length per
+//! endpoint, then the identity's share. Rules only allow; what no rule allows is refused.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use cmg_core::http1::BodyLength;
@@ -10,6 +10,7 @@ use cmg_core::refusal::{Refusal, RefusalKind};
 use cmg_core::request_target::RequestTarget;
 use cmg_core::tunnel::message::{ClientProof, Lane};
 
+use crate::fairness::Allowance;
 use crate::pre_auth::PreAuthenticated;
 use crate::published::PublishedRoute;
 use crate::relay::Bounds;
@@ -20,11 +21,19 @@ pub struct AllowedRequest {
     request: PreAuthenticated,
     request_body: u64,
     lane: Lane,
+    /// Counts the exchange for its identity until it is over; an endpoint without proof has nobody to count for.
+    _allowance: Option<Allowance>,
 }
 
 impl AllowedRequest {
     /// `cap` is the gateway's own, which no site can exceed.
-    pub fn filter(request: PreAuthenticated, method: &[u8], body: BodyLength, cap: u64) -> Result<Self, Refusal> {
+    pub fn filter(
+        request: PreAuthenticated,
+        method: &[u8],
+        body: BodyLength,
+        cap: u64,
+        now: Instant,
+    ) -> Result<Self, Refusal> {
         let endpoint = &request.selection().route().endpoint;
         let request_body = endpoint.max_request_body.min(cap);
         let declared = match body {
@@ -35,10 +44,11 @@ impl AllowedRequest {
         };
         let lane = if endpoint.bulk || declared >= limits::BULK_FROM { Lane::Bulk } else { Lane::Interactive };
         if endpoint.methods.allows(method) {
-            return match declared <= request_body {
-                true => Ok(Self { request, request_body, lane }),
-                false => Err(too_large(declared, request_body)),
-            };
+            if declared > request_body {
+                return Err(too_large(declared, request_body));
+            }
+            let _allowance = request.account().map(|account| account.begin(now)).transpose()?;
+            return Ok(Self { request, request_body, lane, _allowance });
         }
         let detail = format!("{} is not a verb of {}", String::from_utf8_lossy(method), endpoint.name);
         Err(Refusal::method_not_allowed(detail, endpoint.methods.allow()))

@@ -129,6 +129,16 @@ pub struct Http2Exchange {
     /// Of an answer of a known length, what is still to come.
     owed: Option<u64>,
     deadline: Deadline,
+    end: ConnectionEnd,
+}
+
+/// What an exchange makes of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionEnd {
+    No,
+    /// What runs may finish.
+    Graceful,
+    AtOnce,
 }
 
 impl Http2Exchange {
@@ -143,7 +153,12 @@ impl Http2Exchange {
             answer_ended: false,
             owed: None,
             deadline: Deadline::after(limits::HEAD_TIMEOUT),
+            end: ConnectionEnd::No,
         }
+    }
+
+    pub fn connection_end(&self) -> ConnectionEnd {
+        self.end
     }
 
     /// A small frame's data, joined with what has arrived behind it: the tunnel pays for each piece.
@@ -201,6 +216,10 @@ impl Edge for Http2Exchange {
     fn give_up_body(&mut self) {
         // Its stream ends with the answer, and no other with it.
         self.held = Bytes::new();
+    }
+
+    fn end_connection(&mut self) {
+        self.end = ConnectionEnd::Graceful;
     }
 
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -291,6 +310,9 @@ impl Edge for Http2Exchange {
             return;
         }
         self.answer_ended = true;
+        if self.end == ConnectionEnd::Graceful {
+            self.end = ConnectionEnd::AtOnce;
+        }
         match &mut self.stream {
             Some(stream) => stream.send_reset(Reason::INTERNAL_ERROR),
             None => self.respond.send_reset(Reason::INTERNAL_ERROR),

@@ -3,14 +3,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
+use cmg_core::refusal::{Refusal, Side};
 use cmg_core::shutdown::Tasks;
 use cmg_core::tunnel::handshake::{BOOT_ID, new_boot_id};
 use cmg_core::worker::{Spawner, WorkerIndex};
 use rustls::ServerConfig;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::client::Client;
+use crate::fairness::{Addresses, Identities, Manner};
 use crate::metrics::GatewayMetrics;
 use crate::pace::Pace;
 use crate::published::Published;
@@ -25,6 +29,8 @@ pub struct Instance {
     reloaded: ArcSwapOption<GatewaySettings>,
     pub metrics: GatewayMetrics,
     pub registry: Arc<Registry>,
+    pub identities: Arc<Identities>,
+    pub addresses: Addresses,
     pub keeper: SiteKeeper,
     /// Listeners and clients: these are drained.
     pub clients: Tasks,
@@ -59,6 +65,8 @@ impl Instance {
         let Parts { settings, metrics, keeper, published, spawner, client_tls, tunnel_tls } = parts;
         Arc::new(Self {
             registry: Registry::new(spawner.count()),
+            identities: Arc::new(Identities::new(settings.limits.identity)),
+            addresses: Addresses::new(settings.limits.address),
             keeper,
             clients: Tasks::new(),
             tunnels: Tasks::new(),
@@ -132,6 +140,20 @@ impl Instance {
     /// A place for a handshake, as soon as there is one. Nobody closes the semaphore.
     pub async fn admit_handshake(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.handshakes).acquire_owned().await.ok()
+    }
+
+    /// How a refusal is told. What a believed client is refused never counts for the address that it shares.
+    pub fn manner_of(&self, refusal: &Refusal, client: &Client, now: Instant) -> Manner {
+        if refusal.kind.side() != Side::Client || client.is_believed() {
+            return Manner::Answer;
+        }
+        let manner = self.addresses.refuse(client.address, now);
+        match manner {
+            Manner::Answer => {}
+            Manner::LastAnswer => self.metrics.refusals_closing.increment(),
+            Manner::Silence => self.metrics.refusals_unanswered.increment(),
+        }
+        manner
     }
 
     pub fn next_connection_number(&self) -> u64 {

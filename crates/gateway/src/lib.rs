@@ -25,6 +25,7 @@ mod selection;
 
 mod pre_auth;
 
+mod fairness;
 mod filter;
 
 mod attempt;

@@ -20,6 +20,9 @@ pub struct GatewayMetrics {
     pub handshakes: Counter,
     pub handshakes_resumed: Counter,
     pub connections_refused: Counter,
+    pub handshakes_turned_away: Counter,
+    pub refusals_closing: Counter,
+    pub refusals_unanswered: Counter,
     pub accept_errors: Counter,
     pub tunnels: Gauge,
     pub tunnels_stalled: Counter,
@@ -106,6 +109,18 @@ impl GatewayMetrics {
                 .counter("cmg_handshakes_resumed_total", "Of them those that resumed a session."),
             connections_refused: registry
                 .counter("cmg_connections_refused_total", "Connections closed because a limit was reached."),
+            handshakes_turned_away: registry.counter(
+                "cmg_handshakes_turned_away_total",
+                "Connections closed before their TLS handshake because too many came from their address.",
+            ),
+            refusals_closing: registry.counter(
+                "cmg_refusals_closing_total",
+                "Refusals that ended their connection because too many went to their address.",
+            ),
+            refusals_unanswered: registry.counter(
+                "cmg_refusals_unanswered_total",
+                "Refused requests whose connection was closed without an answer because far too many went to their address.",
+            ),
             accept_errors: registry.counter("cmg_accept_errors_total", "Failures to accept a connection."),
             handshakes_failed: HandshakesFailed {
                 clients: handshake_faults.with(["client"]),

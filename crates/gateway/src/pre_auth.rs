@@ -11,6 +11,7 @@ use cmg_core::tunnel::message::ClientProof;
 use rustls::pki_types::UnixTime;
 
 use crate::client::{Client, TrustedClient};
+use crate::fairness::Account;
 use crate::selection::{Selection, not_believed};
 
 /// A selected request whose client has shown what the endpoint asks for.
@@ -35,6 +36,11 @@ impl PreAuthenticated {
 
     pub fn proof(&self) -> ClientProof {
         if self.client.is_some() { ClientProof::Certificate } else { ClientProof::None }
+    }
+
+    /// What its client uses of this instance; whoever needs no proof has no account.
+    pub fn account(&self) -> Option<&Arc<Account>> {
+        self.client.as_ref().map(|trusted| &trusted.account)
     }
 
     /// `X-CMG-Client`.

@@ -135,18 +135,19 @@ mod tests {
             assert!(text.contains(&format!("X-CMG-Error: {}\r\n", kind.code())), "{text}");
             let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
             assert_eq!(body["code"], kind.code());
-            assert_eq!(text.contains("Retry-After"), kind.status() == 503);
+            assert_eq!(text.contains("Retry-After"), [429, 503].contains(&kind.status()));
         }
     }
 
     /// Refusals whose detail speaks of nothing but what the client itself has sent.
-    const WITH_DETAIL: [(RefusalKind, u16); 8] = [
+    const WITH_DETAIL: [(RefusalKind, u16); 9] = [
         (RefusalKind::BadRequest, 400),
         (RefusalKind::MethodNotAllowed, 405),
         (RefusalKind::RequestTimeout, 408),
         (RefusalKind::ContentTooLarge, 413),
         (RefusalKind::UriTooLong, 414),
         (RefusalKind::MisdirectedRequest, 421),
+        (RefusalKind::TooManyRequests, 429),
         (RefusalKind::HeaderTooLarge, 431),
         (RefusalKind::VersionNotSupported, 505),
     ];

@@ -21,6 +21,7 @@ use crate::attempt::Attempt;
 use crate::client::Client;
 use crate::edge::{ClientAnswer, ClientAnswerBody, ClientGone, ClientRequest, Edge};
 use crate::exchange_record::ExchangeRecord;
+use crate::fairness::Manner;
 use crate::filter::AllowedRequest;
 use crate::instance::Worker;
 use crate::pre_auth::PreAuthenticated;
@@ -48,10 +49,8 @@ pub async fn serve<E: Edge>(
     };
     let ended = ended.map_err(|stop| if edge.has_answered() { cut(stop) } else { stop });
     if let Err(Stop::Refused(refusal)) = &ended {
-        let answer = RefusalAnswer::new(refusal, record.request_id());
-        record.answered_by_us(refusal.kind.status());
         edge.give_up_body();
-        refusal_answer::send(edge, answer, wants_body).await;
+        tell(refusal, worker, client, edge, &mut record, wants_body).await;
     }
     if matches!(ended, Err(Stop::Cut(_) | Stop::ClientGone)) {
         edge.cut();
@@ -62,19 +61,42 @@ pub async fn serve<E: Edge>(
 /// Refuses what never became a request, on a connection that goes on.
 pub async fn refuse<E: Edge>(worker: &Worker, client: &Client, refusal: Refusal, edge: &mut E) {
     let mut record = ExchangeRecord::without_request(worker, client);
-    record.answered_by_us(refusal.kind.status());
-    let answer = RefusalAnswer::new(&refusal, record.request_id());
-    refusal_answer::send(edge, answer, true).await;
+    tell(&refusal, worker, client, edge, &mut record, true).await;
     record.end(&Err(Stop::Refused(refusal)), &Passed::default());
 }
 
-/// Refuses a head that could not be read; the answer ends the connection.
-pub fn refuse_head(worker: &Worker, client: &Client, refusal: Refusal) -> Bytes {
+/// Refuses a head that could not be read; the answer, if there is one, ends the connection.
+pub fn refuse_head(worker: &Worker, client: &Client, refusal: Refusal) -> Option<Bytes> {
     let mut record = ExchangeRecord::without_request(worker, client);
-    record.answered_by_us(refusal.kind.status());
-    let answer = RefusalAnswer::new(&refusal, record.request_id()).closing_bytes();
+    let is_told = worker.instance.manner_of(&refusal, client, record.started()) != Manner::Silence;
+    let answer = is_told.then(|| {
+        record.answered_by_us(refusal.kind.status());
+        RefusalAnswer::new(&refusal, record.request_id()).closing_bytes()
+    });
     record.end(&Err(Stop::Refused(refusal)), &Passed::default());
     answer
+}
+
+/// Answers with a refusal, in the manner that the client's address deserves.
+async fn tell<E: Edge>(
+    refusal: &Refusal,
+    worker: &Worker,
+    client: &Client,
+    edge: &mut E,
+    record: &mut ExchangeRecord<'_>,
+    wants_body: bool,
+) {
+    match worker.instance.manner_of(refusal, client, record.started()) {
+        Manner::Answer => {}
+        Manner::LastAnswer => edge.end_connection(),
+        Manner::Silence => {
+            edge.end_connection();
+            return edge.cut();
+        }
+    }
+    record.answered_by_us(refusal.kind.status());
+    let answer = RefusalAnswer::new(refusal, record.request_id());
+    refusal_answer::send(edge, answer, wants_body).await;
 }
 
 async fn forward<E: Edge>(
@@ -95,7 +117,8 @@ async fn forward<E: Edge>(
     let selection = Selection::choose(&instance.published(), &instance.names(), target, host, client)?;
     record.selected(&selection);
     let authenticated = PreAuthenticated::judge(selection, client)?;
-    let allowed = AllowedRequest::filter(authenticated, &request.method, request.body, instance.request_body_cap())?;
+    let (cap, now) = (instance.request_body_cap(), record.started());
+    let allowed = AllowedRequest::filter(authenticated, &request.method, request.body, cap, now)?;
     let lease = instance.registry.lease(&allowed, worker.index)?;
     record.leased(&lease);
     invite_body(edge, &request).await?;

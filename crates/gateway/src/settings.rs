@@ -19,6 +19,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::fairness::{AddressLimits, IdentityLimits};
+
 /// Variables that begin so override keys of the file: `CMG_GATEWAY__LISTEN__CLIENT`.
 pub const ENVIRONMENT: &str = "CMG_GATEWAY__";
 
@@ -98,6 +100,8 @@ pub struct LimitSettings {
     pub tunnel_handshakes_per_second: u32,
     /// Bytes of a request body, whatever the endpoint allows.
     pub request_body_cap: u64,
+    pub identity: IdentityLimits,
+    pub address: AddressLimits,
 }
 
 impl GatewaySettings {
@@ -184,7 +188,25 @@ fn limits(table: &mut Table<'_>) -> Option<LimitSettings> {
     let paced = positive(table, "tunnel_handshakes_per_second", limits::TUNNEL_HANDSHAKES as usize);
     let tunnel_handshakes_per_second = u32::try_from(paced).unwrap_or(u32::MAX);
     let request_body_cap = table.default("request_body_cap", ByteSize(limits::REQUEST_BODY_CAP)).0;
-    Some(LimitSettings { connections, handshakes, tunnel_handshakes_per_second, request_body_cap })
+    let identity = IdentityLimits {
+        exchanges: positive(table, "identity_exchanges", limits::IDENTITY_EXCHANGES),
+        requests_per_second: positive(table, "identity_requests_per_second", limits::IDENTITY_REQUESTS),
+        burst: positive(table, "identity_burst", limits::IDENTITY_BURST),
+    };
+    let address = AddressLimits {
+        handshakes_per_second: positive(table, "address_handshakes_per_second", limits::ADDRESS_HANDSHAKES),
+        handshake_burst: positive(table, "address_handshake_burst", limits::ADDRESS_HANDSHAKE_BURST),
+        refusals_per_second: positive(table, "address_refusals_per_second", limits::ADDRESS_REFUSALS),
+        refusal_burst: positive(table, "address_refusal_burst", limits::ADDRESS_REFUSAL_BURST),
+    };
+    Some(LimitSettings {
+        connections,
+        handshakes,
+        tunnel_handshakes_per_second,
+        request_body_cap,
+        identity,
+        address,
+    })
 }
 
 fn positive(table: &mut Table<'_>, name: &'static str, default: usize) -> usize {

@@ -81,6 +81,8 @@ impl Edge for TestEdge {
 
     fn give_up_body(&mut self) {}
 
+    fn end_connection(&mut self) {}
+
     fn poll_gone(&mut self, _: &mut Context<'_>) -> Poll<()> {
         Poll::Pending
     }

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use cmg_core::limits;
 use cmg_core::request_target::RequestTarget;
 use cmg_core::site::{Publication, SiteConfiguration};
 use cmg_core::tls::chain::ClientChains;
@@ -15,6 +16,7 @@ use rcgen::{
 use rustls::pki_types::CertificateDer;
 
 use crate::client::Client;
+use crate::fairness::{Identities, IdentityLimits};
 use crate::pre_auth::PreAuthenticated;
 use crate::published::{Published, SiteInForce};
 use crate::selection::Selection;
@@ -110,9 +112,19 @@ pub fn names() -> ServiceNames {
     ServiceNames::new([SERVICE.to_owned()])
 }
 
+/// What the file sets by itself.
+pub fn identity_limits() -> IdentityLimits {
+    IdentityLimits {
+        exchanges: limits::IDENTITY_EXCHANGES,
+        requests_per_second: limits::IDENTITY_REQUESTS,
+        burst: limits::IDENTITY_BURST,
+    }
+}
+
 /// A client that has shown this chain, or none.
 pub fn client(chain: impl IntoIterator<Item = CertificateDer<'static>>) -> Client {
-    Client::new(1, SocketAddr::from((Ipv4Addr::new(198, 51, 100, 7), 40_000)), chain.into_iter().collect())
+    let address = SocketAddr::from((Ipv4Addr::new(198, 51, 100, 7), 40_000));
+    Client::new(1, address, chain.into_iter().collect(), Arc::new(Identities::new(identity_limits())))
 }
 
 pub fn target(text: &str) -> RequestTarget {

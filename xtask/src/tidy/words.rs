@@ -17,6 +17,8 @@ const LOCKING: &[(&str, &str)] = &[
         "crates/core/src/site_role/pool.rs",
         "idle connections of one worker; taken by that worker alone, held for a push or a pop",
     ),
+    ("crates/gateway/src/fairness/identities.rs", "looked into once per connection, at its first judged request"),
+    ("crates/gateway/src/fairness/addresses.rs", "looked into before a handshake and for a refusal, held for one entry"),
     ("crates/gateway/src/registry.rs", "the register of tunnels; the path of a request reads a snapshot instead"),
     ("crates/core/src/logs/queue.rs", "the threads that log and the one that writes share one buffer; held for a copy"),
     ("crates/core/src/metrics/family.rs", "series are looked up when a configuration is applied, never per request"),

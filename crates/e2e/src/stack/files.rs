@@ -64,6 +64,14 @@ listen = "127.0.0.1:0"
 [limits]
 # As much as one endpoint of the site asks for.
 request_body_cap = "1TiB"
+# A handful of certificates and one address stand for thousands of devices here; what tests these limits sets them.
+identity_exchanges = 100000
+identity_requests_per_second = 1000000
+identity_burst = 1000000
+address_handshakes_per_second = 1000000
+address_handshake_burst = 1000000
+address_refusals_per_second = 1000000
+address_refusal_burst = 1000000
 
 [drain]
 delay = "0s"

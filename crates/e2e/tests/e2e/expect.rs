@@ -53,7 +53,8 @@ pub async fn refused(stack: &Stack, answer: &RawAnswer, kind: RefusalKind) -> Re
     let is_told = kind.side().name() == "client" && ![403, 404].contains(&kind.status());
     ensure!(body.get("detail").is_some() == is_told, "body: {body}");
     ensure!(body["next"].as_str().is_some_and(|next| !next.is_empty()), "body: {body}");
-    ensure!(answer.field("retry-after").is_some() == (kind.status() == 503), "Retry-After belongs to 503: {answer:?}");
+    let is_retryable = [429, 503].contains(&kind.status());
+    ensure!(answer.field("retry-after").is_some() == is_retryable, "Retry-After belongs to 429 and 503: {answer:?}");
     let id = answer.field("x-cmg-request-id").context("no X-CMG-Request-Id")?;
     ensure!(body["request_id"] == id, "another id in the body: {body}");
     for inside in ["localhost", "127.0.0.1", "cp1", "corp.example"] {

@@ -4,6 +4,7 @@
 mod by_client;
 mod by_crowds;
 mod by_inside;
+mod by_shares;
 mod by_stopping;
 
 use cmg_core::refusal::RefusalKind;
@@ -35,6 +36,7 @@ const fn shown_by(kind: RefusalKind) -> Shown {
         Kind::NoConnectionPoint | Kind::Overloaded | Kind::Draining | Kind::TunnelLost | Kind::EndedByDrain => {
             Shown::ByStopping
         }
+        Kind::TooManyRequests => Shown::ByShares,
         // A caught panic: nothing that a client, a role or a connection point may send leads there.
         Kind::InternalError => Shown::NotFromOutside,
     }
@@ -44,6 +46,7 @@ const fn shown_by(kind: RefusalKind) -> Shown {
 enum Shown {
     ByClient,
     ByInside,
+    ByShares,
     ByStopping,
     NotFromOutside,
 }
@@ -53,6 +56,7 @@ fn every_code_that_can_occur_is_shown() {
     let sources = [
         (Shown::ByClient, include_str!("refusals/by_client.rs")),
         (Shown::ByInside, include_str!("refusals/by_inside.rs")),
+        (Shown::ByShares, include_str!("refusals/by_shares.rs")),
         (Shown::ByStopping, include_str!("refusals/by_stopping.rs")),
     ];
     for kind in RefusalKind::ALL {

@@ -60,7 +60,8 @@ impl Gateway {
     }
 
     fn filter(&self, path: &str, method: &str, body: BodyLength, cap: u64) -> Result<AllowedRequest, Refusal> {
-        AllowedRequest::filter(authenticated(&self.published, path, &self.client), method.as_bytes(), body, cap)
+        let request = authenticated(&self.published, path, &self.client);
+        AllowedRequest::filter(request, method.as_bytes(), body, cap, Instant::now())
     }
 
     fn kind_of(&self, path: &str, method: &str, body: BodyLength, cap: u64) -> Option<RefusalKind> {

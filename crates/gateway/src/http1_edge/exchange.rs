@@ -97,6 +97,10 @@ impl Edge for Http1Exchange<'_> {
         }
     }
 
+    fn end_connection(&mut self) {
+        self.keep_alive = false;
+    }
+
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // A next request that has come already cannot be a goodbye.
         if !self.connection.is_silent() {

@@ -1,0 +1,12 @@
+//! That one of many takes no more than its share: of exchanges for each identity, which is believed by then, and of
+//! handshakes and refusals for each address. Locks are held for a look, never for a request of a known connection.
+
+mod addresses;
+mod bucket;
+mod identities;
+
+pub use addresses::{AddressLimits, Addresses, Peer, Manner, Welcome};
+pub use identities::{Account, Allowance, Identities, Identity, IdentityLimits};
+
+#[cfg(test)]
+mod tests;
