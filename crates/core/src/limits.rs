@@ -91,7 +91,7 @@ pub const ADDRESS_HANDSHAKES: usize = 200;
 /// Handshakes from one address at once: all devices that an instance is rated for may sit behind one address and come
 /// back together after an outage. They wait for their turn among HANDSHAKES for some seconds, which is less than
 /// ESTABLISH; the rest that a client needs beyond the first is within ADDRESS_HANDSHAKES.
-pub const ADDRESS_HANDSHAKE_BURST: usize = 6000;
+pub const ADDRESS_HANDSHAKE_BURST: usize = RATED_CLIENTS;
 /// Refused requests per second from one address, of clients that no site believes: an office of devices whose
 /// certificates have expired, each asking once a minute.
 pub const ADDRESS_REFUSALS: usize = 100;
@@ -122,6 +122,11 @@ pub const CONNECTION_WINDOW: u32 = 1024 * MIB as u32;
 pub const TUNNEL_SEND_BUFFER: usize = 256 * KIB;
 /// Streams that the connection point advertises.
 pub const TUNNEL_STREAMS: u32 = 32_768;
+/// Exchanges of one instance that wait because every connection point of their site is full: requests get slower, not
+/// lost, and what a wait holds is a head.
+pub const QUEUE: usize = 512;
+/// Longest such wait: a client that waited longer would rather try another instance.
+pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Active exchanges on one connection.
 pub const ACTIVE_EXCHANGES: usize = 900;
 /// Active exchanges on one bulk connection: all of them stalled leave room in its window for others.
@@ -337,6 +342,14 @@ pub const LOG_LINE: usize = 16 * KIB;
 pub const LOG_PAUSE: Duration = Duration::from_millis(5);
 /// Connections to the admin listener: a scraper, a console and a few people.
 pub const ADMIN_CONNECTIONS: usize = 64;
+/// Identities with an open connection that one instance is meant for. More are served; it only warns.
+pub const RATED_CLIENTS: usize = 6000;
+/// Between looks at what is near its limit.
+pub const LOAD_LOOK: Duration = Duration::from_secs(1);
+/// Percent of a limit from which it is said to be near.
+pub const NEAR_LIMIT: usize = 80;
+/// Percent below which it is said to be no longer near: a level that swings about the mark says so once.
+pub const AWAY_FROM_LIMIT: usize = 70;
 /// After accepting failed (no descriptors left): no busy loop.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

@@ -13,6 +13,7 @@ const STANDING: &[&str] = &[
     "cmg_certificate_",
     "cmg_start",
     "cmg_role_connections",
+    "cmg_rated_clients",
 ];
 
 #[derive(Clone, Debug, Default)]

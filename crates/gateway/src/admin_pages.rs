@@ -59,14 +59,16 @@ fn status(instance: &Instance) -> Value {
         .tunnels()
         .iter()
         .map(|tunnel| {
-            let (active, waiting) = tunnel.load();
+            let ((active, waiting), most) = (tunnel.load(), tunnel.most());
             json!({
                 "connection_point": tunnel.identity.to_string(),
                 "lane": tunnel.lane.name(),
                 "worker": tunnel.worker.0,
                 "seconds": tunnel.since.elapsed().as_secs(),
                 "active": active,
+                "active_most": most.0,
                 "waiting": waiting,
+                "waiting_most": most.1,
                 "draining": tunnel.is_draining(),
                 "stalled": tunnel.health.is_stalled(),
                 "replaced": tunnel.replaced.is_cancelled(),
@@ -82,6 +84,9 @@ fn status(instance: &Instance) -> Value {
         "sites": sites,
         "tunnels": tunnels,
         "conflicts": conflicts,
+        "clients": instance.identities.connected(),
+        "rated_clients": instance.settings.limits.rated_clients,
+        "queued": instance.waiting_room.load().0,
         "client_connections": instance.metrics.client_connections.get(),
         "exchanges_running": instance.metrics.exchanges_running.get(),
     })

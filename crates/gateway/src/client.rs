@@ -114,7 +114,8 @@ impl Client {
         if let Some(known) = known.iter().find(|known| Arc::ptr_eq(&known.site, site) && now <= known.until) {
             return known.verdict.clone();
         }
-        let verdict = site.trust.judge(&self.chain, now).map(|chain| Arc::new(TrustedClient::new(&chain, &self.identities)));
+        let verdict =
+            site.trust.judge(&self.chain, now).map(|chain| Arc::new(TrustedClient::new(&chain, &self.identities)));
         let until = match &verdict {
             Ok(trusted) => trusted.not_after,
             Err(fault) if fault.is_expiry() => later(now, limits::EXPIRY_VERDICT),

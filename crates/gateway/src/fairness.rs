@@ -5,7 +5,7 @@ mod addresses;
 mod bucket;
 mod identities;
 
-pub use addresses::{AddressLimits, Addresses, Peer, Manner, Welcome};
+pub use addresses::{AddressLimits, Addresses, Manner, Peer, Welcome};
 pub use identities::{Account, Allowance, Identities, Identity, IdentityLimits};
 
 #[cfg(test)]

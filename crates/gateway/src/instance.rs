@@ -22,6 +22,7 @@ use crate::registry::Registry;
 use crate::service_names::ServiceNames;
 use crate::settings::GatewaySettings;
 use crate::site_keeper::SiteKeeper;
+use crate::waiting_room::WaitingRoom;
 
 pub struct Instance {
     /// As they were at start; a reload takes over what it can.
@@ -31,6 +32,7 @@ pub struct Instance {
     pub registry: Arc<Registry>,
     pub identities: Arc<Identities>,
     pub addresses: Addresses,
+    pub waiting_room: WaitingRoom,
     pub keeper: SiteKeeper,
     /// Listeners and clients: these are drained.
     pub clients: Tasks,
@@ -67,6 +69,7 @@ impl Instance {
             registry: Registry::new(spawner.count()),
             identities: Arc::new(Identities::new(settings.limits.identity)),
             addresses: Addresses::new(settings.limits.address),
+            waiting_room: WaitingRoom::new(settings.limits.queue, metrics.queue.clone()),
             keeper,
             clients: Tasks::new(),
             tunnels: Tasks::new(),

@@ -31,6 +31,7 @@ mod filter;
 mod attempt;
 mod registry;
 mod relay;
+mod waiting_room;
 
 mod exchange_record;
 mod refusal_answer;
@@ -42,6 +43,7 @@ mod admin_pages;
 pub mod commands;
 mod expiry;
 mod instance;
+mod load_watch;
 mod metrics;
 pub mod program;
 mod reload;

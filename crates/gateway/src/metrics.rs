@@ -37,6 +37,8 @@ pub struct GatewayMetrics {
     pub configurations_refused: Counter,
     pub handshakes_failed: HandshakesFailed,
     pub sending_again: SendingAgain,
+    pub queue: QueueMetrics,
+    pub near_limit: GaugeFamily<1>,
     /// In the order of `OUTCOMES` and `STATUS_CLASSES`.
     ended: Vec<Vec<Counter>>,
     /// In the order of `RefusalKind::ALL`.
@@ -74,6 +76,16 @@ impl SendingAgain {
             ),
         }
     }
+}
+
+/// Exchanges that wait because every connection point of their site is full.
+#[derive(Clone)]
+pub struct QueueMetrics {
+    pub waiting: Gauge,
+    pub joined: Counter,
+    pub waited: Histogram,
+    pub expired: Counter,
+    pub full: Counter,
 }
 
 impl GatewayMetrics {
@@ -127,6 +139,18 @@ impl GatewayMetrics {
                 tunnels: handshake_faults.with(["tunnel"]),
             },
             sending_again: SendingAgain::new(&registry),
+            queue: QueueMetrics {
+                waiting: registry.gauge("cmg_queue_waiting", "Exchanges that wait for a connection point now."),
+                joined: registry.counter("cmg_queue_joined_total", "Exchanges that waited for a connection point."),
+                waited: registry.histogram("cmg_queue_seconds", "How long they waited."),
+                expired: registry.counter("cmg_queue_expired_total", "Exchanges refused because they waited too long."),
+                full: registry.counter("cmg_queue_full_total", "Exchanges refused because too many waited already."),
+            },
+            near_limit: registry.gauges(
+                "cmg_near_limit",
+                "How much is near its limit: 80 % of it is in use.",
+                ["limit"],
+            ),
             tunnels: registry.gauge("cmg_tunnels", "Tunnels that may be given work."),
             tunnels_stalled: registry.counter(
                 "cmg_tunnels_stalled_total",
@@ -170,6 +194,14 @@ impl GatewayMetrics {
         }
     }
 
+    /// Identities with an open connection, counted at each scrape, and how many the instance is meant for.
+    pub fn tell_clients(&self, connected: impl Fn() -> usize + Send + Sync + 'static, rated: f64) {
+        let help = "Identities that have an open connection.";
+        self.registry.gauge_from("cmg_clients", help, move || Some(connected() as f64));
+        let help = "Identities with an open connection that this instance is rated for.";
+        self.registry.gauge_from("cmg_rated_clients", help, move || Some(rated));
+    }
+
     pub fn ended(&self, outcome: &str, status: u16) {
         let outcome = OUTCOMES.iter().position(|known| *known == outcome).unwrap_or_default();
         let counter = self.ended.get(outcome).and_then(|classes| classes.get(usize::from(status / 100)));
@@ -206,7 +238,9 @@ mod tests {
     #[test]
     fn every_metric_and_every_code_is_documented() {
         let document = include_str!("../../../docs/operations.md");
-        let rendered = GatewayMetrics::new().registry.render();
+        let metrics = GatewayMetrics::new();
+        metrics.tell_clients(|| 0, 0.0);
+        let rendered = metrics.registry.render();
         let names: Vec<&str> = rendered.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
         let names: Vec<&str> = names.iter().filter_map(|line| line.split(' ').next()).collect();
         assert!(names.len() > 20, "{names:?}");

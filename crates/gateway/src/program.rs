@@ -26,6 +26,7 @@ use crate::accept::{self, Port};
 use crate::admin_pages;
 use crate::expiry;
 use crate::instance::{Instance, Parts, Worker};
+use crate::load_watch;
 use crate::metrics::GatewayMetrics;
 use crate::published::Published;
 use crate::reload::Reloader;
@@ -75,7 +76,7 @@ pub struct Running {
     reloader: Reloader,
     background: Tasks,
     /// Dropped, they end.
-    _watches: [TaskHandle<()>; 2],
+    _watches: [TaskHandle<()>; 3],
     _admin: Vec<AdminListener>,
     /// Dropped last: it ends the threads.
     _workers: Workers,
@@ -97,6 +98,7 @@ pub async fn start(source: Source, settings: GatewaySettings, logs: &Arc<Logs>) 
     let watches = [
         background.spawn("expiry", expiry::watch(Arc::clone(&instance))),
         background.spawn("readiness", watch_readiness(Arc::clone(&instance), readiness.clone())),
+        background.spawn("load", load_watch::watch(Arc::clone(&instance))),
     ];
     let reloader = Reloader { source, logs: Arc::clone(logs), instance: Arc::clone(&instance) };
     say_ready(&client, &tunnel, &admin);
@@ -152,7 +154,10 @@ pub(crate) fn build(
     let client_tls = client_tls(&settings, &published)?;
     let tunnel_tls = tunnel_tls(&settings)?;
     let spawner = workers.spawner();
-    Ok(Instance::new(Parts { settings, metrics, keeper, published, spawner, client_tls, tunnel_tls }))
+    let instance = Instance::new(Parts { settings, metrics, keeper, published, spawner, client_tls, tunnel_tls });
+    let (identities, rated) = (Arc::clone(&instance.identities), instance.settings.limits.rated_clients as f64);
+    instance.metrics.tell_clients(move || identities.connected(), rated);
+    Ok(instance)
 }
 
 /// Keeps the metrics of what is in force, for every site that this gateway knows.

@@ -1,8 +1,9 @@
 //! Who is connected, and whose turn it is: `AllowedRequest` -> [`Lease`]. Strict round robin over the
-//! connection points of a site, skipping those that are draining, stalled or full. The only lock of the gateway; the
+//! connection points of a site, skipping those that are draining, stalled or full. Its lock is for changes; the
 //! path of a request reads a snapshot and takes none.
 
 mod health;
+mod line;
 mod succession;
 
 use std::cmp::Reverse;
@@ -23,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::filter::AllowedRequest;
 use health::Health;
+use line::Lines;
+pub use line::Turn;
 use succession::Succession;
 pub use succession::{Conflict, Process};
 
@@ -43,12 +46,15 @@ pub struct Tunnel {
     active: AtomicUsize,
     waiting: AtomicUsize,
     draining: AtomicBool,
+    /// Of its site: who waits for a place.
+    lines: Arc<Lines>,
 }
 
 impl Tunnel {
     /// No new exchanges on this tunnel from now on.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Release);
+        self.lines.changed();
     }
 
     pub fn is_draining(&self) -> bool {
@@ -58,6 +64,16 @@ impl Tunnel {
     /// Exchanges that hold a place: active and waiting ones.
     pub fn load(&self) -> (usize, usize) {
         (self.active.load(Ordering::Relaxed), self.waiting.load(Ordering::Relaxed))
+    }
+
+    /// As many of each as may be.
+    pub fn most(&self) -> (usize, usize) {
+        (self.max_active, limits::WAITING_EXCHANGES)
+    }
+
+    /// Unique in the life of this instance.
+    pub fn number(&self) -> usize {
+        self.number
     }
 
     fn lease(self: &Arc<Self>, place: Place) -> Option<Lease> {
@@ -82,6 +98,20 @@ pub enum Elsewhere {
 enum Place {
     Active,
     Waiting,
+}
+
+impl Place {
+    fn of(request: &AllowedRequest) -> Self {
+        if request.waits() { Place::Waiting } else { Place::Active }
+    }
+}
+
+fn nobody(site: &str) -> Refusal {
+    Refusal::new(RefusalKind::NoConnectionPoint, format!("site {site} has no connection point"))
+}
+
+fn full(site: &str) -> Refusal {
+    Refusal::new(RefusalKind::Overloaded, format!("every connection point of site {site} is full"))
 }
 
 /// A place on a tunnel for one exchange, given back when dropped.
@@ -112,7 +142,8 @@ impl Drop for Lease {
             Place::Active => &self.tunnel.active,
             Place::Waiting => &self.tunnel.waiting,
         };
-        count.fetch_sub(1, Ordering::AcqRel);
+        count.fetch_sub(1, Ordering::SeqCst);
+        self.tunnel.lines.freed(self.place);
     }
 }
 
@@ -126,6 +157,7 @@ struct SitePoints {
     points: Vec<ConnectionPoint>,
     /// Whose turn it is, for each worker its own.
     turns: Arc<[AtomicUsize]>,
+    lines: Arc<Lines>,
 }
 
 struct ConnectionPoint {
@@ -178,6 +210,7 @@ struct Register {
     placed: Vec<(Arc<TunnelIdentity>, WorkerIndex)>,
     turns: HashMap<String, Arc<[AtomicUsize]>>,
     succession: Succession,
+    lines: HashMap<String, Arc<Lines>>,
     last_number: usize,
 }
 
@@ -193,10 +226,20 @@ impl Registry {
         Arc::new(Self { workers, register: Mutex::default(), snapshot: ArcSwap::default() })
     }
 
-    /// Whose turn it is. Refuses at once when nobody is there or everybody is full.
+    /// Whose turn it is. Refuses at once when nobody is there, everybody is full, or others wait for a place already.
     pub fn lease(&self, request: &AllowedRequest, worker: WorkerIndex) -> Result<Lease, Refusal> {
-        let place = if request.waits() { Place::Waiting } else { Place::Active };
+        let place = Place::of(request);
+        if self.snapshot.load().sites.get(request.site()).is_some_and(|site| !site.lines.is_empty(place)) {
+            return Err(full(request.site()));
+        }
         self.take_turn(request.site(), worker, request.lane(), place)
+    }
+
+    /// Waits for a place in the order of coming.
+    pub fn line_up(&self, request: &AllowedRequest, worker: WorkerIndex) -> Result<Turn, Refusal> {
+        let snapshot = self.snapshot.load();
+        let site = snapshot.sites.get(request.site()).ok_or_else(|| nobody(request.site()))?;
+        Ok(site.lines.join(Place::of(request), worker, request.lane()))
     }
 
     /// A place on another tunnel than one that has failed, if there is one: on another connection point rather than on
@@ -207,7 +250,7 @@ impl Registry {
         worker: WorkerIndex,
         (failed, elsewhere): (&Tunnel, Elsewhere),
     ) -> Option<Lease> {
-        let place = if request.waits() { Place::Waiting } else { Place::Active };
+        let place = Place::of(request);
         let snapshot = self.snapshot.load();
         let site = snapshot.sites.get(request.site())?;
         let turn = site.turns.get(worker.0)?;
@@ -225,9 +268,8 @@ impl Registry {
 
     fn take_turn(&self, site: &str, worker: WorkerIndex, lane: Lane, place: Place) -> Result<Lease, Refusal> {
         let snapshot = self.snapshot.load();
-        let nobody = || Refusal::new(RefusalKind::NoConnectionPoint, format!("site {site} has no connection point"));
-        let site_points = snapshot.sites.get(site).ok_or_else(nobody)?;
-        let (points, turn) = (&site_points.points, site_points.turns.get(worker.0).ok_or_else(nobody)?);
+        let site_points = snapshot.sites.get(site).ok_or_else(|| nobody(site))?;
+        let (points, turn) = (&site_points.points, site_points.turns.get(worker.0).ok_or_else(|| nobody(site))?);
         let first = turn.load(Ordering::Relaxed);
         let next = |stalled_too| {
             (0..points.len()).find_map(|offset| {
@@ -242,7 +284,7 @@ impl Registry {
         }
         let mut left = points.iter().flat_map(|point| &point.tunnels).filter(|tunnel| !tunnel.is_draining()).peekable();
         if left.peek().is_none() {
-            return Err(nobody());
+            return Err(nobody(site));
         }
         // A stall is a suspicion: most that stall come back, and one that is dead is gone within seconds. Nobody else
         // could serve, so a try costs little and a refusal would make an outage of every pause of the only link.
@@ -251,7 +293,7 @@ impl Registry {
         {
             return Ok(lease);
         }
-        Err(Refusal::new(RefusalKind::Overloaded, format!("every connection point of site {site} is full")))
+        Err(full(site))
     }
 
     /// The worker for a new tunnel of this connection point: the one that has the fewest of its interactive
@@ -298,6 +340,8 @@ impl Registry {
     fn register(self: &Arc<Self>, arrival: Arrival) -> Result<Registration, StaysAway> {
         let mut register = self.lock();
         let took_over = register.take_over(&arrival)?;
+        let new_lines = || Lines::new(Arc::downgrade(self), arrival.identity.site.clone());
+        let lines = Arc::clone(register.lines.entry(arrival.identity.site.clone()).or_insert_with(new_lines));
         register.last_number += 1;
         let tunnel = Arc::new(Tunnel {
             identity: arrival.identity,
@@ -313,16 +357,23 @@ impl Registry {
             active: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
+            lines: Arc::clone(&lines),
         });
         register.tunnels.insert(tunnel.number, Arc::clone(&tunnel));
         self.publish(&mut register);
+        drop(register);
+        lines.changed();
         Ok(Registration { registry: Arc::clone(self), tunnel, took_over })
     }
 
     fn remove(&self, number: usize) {
         let mut register = self.lock();
-        register.tunnels.remove(&number);
+        let removed = register.tunnels.remove(&number);
         self.publish(&mut register);
+        drop(register);
+        if let Some(tunnel) = removed {
+            tunnel.lines.changed();
+        }
     }
 
     fn give_back_place(&self, identity: &Arc<TunnelIdentity>, worker: WorkerIndex) {
@@ -342,7 +393,9 @@ impl Registry {
         for ((site, _), tunnels) in points {
             let new_turns = || (0..self.workers).map(|_| AtomicUsize::new(0)).collect();
             let turns = Arc::clone(register.turns.entry(site.clone()).or_insert_with(new_turns));
-            let site = snapshot.sites.entry(site).or_insert_with(|| SitePoints { points: Vec::new(), turns });
+            let lines = tunnels.first().map(|tunnel| Arc::clone(&tunnel.lines));
+            let Some(lines) = lines else { continue };
+            let site = snapshot.sites.entry(site).or_insert_with(|| SitePoints { points: Vec::new(), turns, lines });
             site.points.push(ConnectionPoint::new(tunnels, self.workers));
         }
         self.snapshot.store(Arc::new(snapshot));
@@ -366,7 +419,8 @@ impl Register {
         }
         let mut from = None;
         for tunnel in self.tunnels.values().filter(is_another) {
-            tunnel.drain();
+            // Nobody in line is told: the newcomer serves them.
+            tunnel.draining.store(true, Ordering::Release);
             tunnel.replaced.cancel();
             from = Some(tunnel.process);
         }

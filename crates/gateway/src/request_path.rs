@@ -119,7 +119,7 @@ async fn forward<E: Edge>(
     let authenticated = PreAuthenticated::judge(selection, client)?;
     let (cap, now) = (instance.request_body_cap(), record.started());
     let allowed = AllowedRequest::filter(authenticated, &request.method, request.body, cap, now)?;
-    let lease = instance.registry.lease(&allowed, worker.index)?;
+    let lease = instance.waiting_room.lease(&instance.registry, &allowed, worker.index, edge).await?;
     record.leased(&lease);
     invite_body(edge, &request).await?;
     let wants = Wants::of(&request);

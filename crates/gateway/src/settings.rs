@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::fairness::{AddressLimits, IdentityLimits};
+use crate::waiting_room::QueueLimits;
 
 /// Variables that begin so override keys of the file: `CMG_GATEWAY__LISTEN__CLIENT`.
 pub const ENVIRONMENT: &str = "CMG_GATEWAY__";
@@ -102,6 +103,9 @@ pub struct LimitSettings {
     pub request_body_cap: u64,
     pub identity: IdentityLimits,
     pub address: AddressLimits,
+    pub queue: QueueLimits,
+    /// Identities with an open connection that the instance is meant for; more are warned of, never refused.
+    pub rated_clients: usize,
 }
 
 impl GatewaySettings {
@@ -199,6 +203,11 @@ fn limits(table: &mut Table<'_>) -> Option<LimitSettings> {
         refusals_per_second: positive(table, "address_refusals_per_second", limits::ADDRESS_REFUSALS),
         refusal_burst: positive(table, "address_refusal_burst", limits::ADDRESS_REFUSAL_BURST),
     };
+    let queue = QueueLimits {
+        places: table.default("queue", limits::QUEUE),
+        patience: table.default("queue_timeout", limits::QUEUE_TIMEOUT),
+    };
+    let rated_clients = positive(table, "rated_clients", limits::RATED_CLIENTS);
     Some(LimitSettings {
         connections,
         handshakes,
@@ -206,6 +215,8 @@ fn limits(table: &mut Table<'_>) -> Option<LimitSettings> {
         request_body_cap,
         identity,
         address,
+        queue,
+        rated_clients,
     })
 }
 

@@ -18,7 +18,14 @@ const LOCKING: &[(&str, &str)] = &[
         "idle connections of one worker; taken by that worker alone, held for a push or a pop",
     ),
     ("crates/gateway/src/fairness/identities.rs", "looked into once per connection, at its first judged request"),
-    ("crates/gateway/src/fairness/addresses.rs", "looked into before a handshake and for a refusal, held for one entry"),
+    (
+        "crates/gateway/src/fairness/addresses.rs",
+        "looked into before a handshake and for a refusal, held for one entry",
+    ),
+    (
+        "crates/gateway/src/registry/line.rs",
+        "exchanges that wait because all is full; the path reads its length instead",
+    ),
     ("crates/gateway/src/registry.rs", "the register of tunnels; the path of a request reads a snapshot instead"),
     ("crates/core/src/logs/queue.rs", "the threads that log and the one that writes share one buffer; held for a copy"),
     ("crates/core/src/metrics/family.rs", "series are looked up when a configuration is applied, never per request"),

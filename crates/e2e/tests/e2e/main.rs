@@ -11,6 +11,7 @@ mod balance;
 mod handshakes;
 mod load;
 mod operations;
+mod queue;
 mod reloads;
 mod roles;
 mod site;

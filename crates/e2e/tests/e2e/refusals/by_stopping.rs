@@ -158,7 +158,7 @@ async fn a_connection_point_that_left_starts_nothing() -> Result<()> {
 /// Every place of the one connection point is taken, on its interactive tunnel and on the one for bulk.
 #[tokio::test]
 async fn every_connection_point_is_full() -> Result<()> {
-    let stack = Stack::builder().workers(1).start().await?;
+    let stack = Stack::builder().workers(1).gateway_setting("LIMITS__QUEUE", "0").start().await?;
     let client = stack.http2_client()?;
     let places = limits::ACTIVE_EXCHANGES + limits::BULK_EXCHANGES;
     let mut waiting = JoinSet::new();

@@ -86,7 +86,8 @@ async fn forty_thousand_answers_with_a_length_and_posts() -> Result<()> {
 /// A tunnel that has no place left refuses, keeps what it has, and serves on.
 #[tokio::test]
 async fn requests_beyond_the_limit_are_refused_and_the_tunnel_lives() -> Result<()> {
-    let stack = Stack::builder().workers(1).gateway_setting("TUNNEL__BULK_CONNECTIONS", "0").start().await?;
+    let builder = Stack::builder().workers(1).gateway_setting("TUNNEL__BULK_CONNECTIONS", "0");
+    let stack = builder.gateway_setting("LIMITS__QUEUE", "0").start().await?;
     let tunnels = Tunnels::of(&stack, 1).await?;
     let polls = hold(&stack, "beyond", limits::ACTIVE_EXCHANGES).await?;
     for _ in 0..20 {
