@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::admission::{Violation, admit};
 use crate::exchange_record::ExchangeRecord;
 use crate::link::{Accusation, Link};
+use crate::long_answer::LongAnswer;
 use crate::relay::{Passed, Relay, first_part};
 
 /// Why an exchange ended before its answer was given whole.
@@ -78,7 +79,8 @@ async fn forward(
     let patience = patience(&head, &mapped);
     let request = role_request(head, &mapped, first.as_ref());
     let exchange = RoleExchange::begin(&link.pool, &role, request, patience);
-    let mut relay = Relay::new(exchange, body, answer, first, &mapped, passed);
+    let long_answer = LongAnswer::new(mapped.endpoint.waits, &link.long_answers);
+    let mut relay = Relay::new(exchange, body, answer, first, &mapped, passed, long_answer);
     let http1::AnswerHead { status, reason, mut fields, content_length, .. } = relay.answer_head().await?;
     headers::clean_answer(&mut fields);
     let role_micros = record.head_arrived(status);

@@ -25,6 +25,7 @@ mod link;
 mod link_health;
 mod link_keeper;
 mod link_metrics;
+mod long_answer;
 mod redial;
 
 mod control;

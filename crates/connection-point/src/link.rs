@@ -8,7 +8,7 @@ use std::time::Duration;
 use cmg_core::site_role::RolePool;
 use cmg_core::tls::Pulse;
 use cmg_core::tunnel::publication::Digest;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,8 @@ pub struct Link {
     pub pulse: Arc<Pulse>,
     /// Cancelled when no new exchanges are taken any more.
     pub closed: CancellationToken,
+    /// For the answers of endpoints that wait, beyond what needs no place.
+    pub long_answers: Arc<Semaphore>,
     violations: mpsc::Sender<Accusation>,
     exchanges: AtomicUsize,
     idle: Notify,
@@ -78,6 +80,7 @@ impl Link {
         let (violations, violated) = mpsc::channel(1);
         let link = Self {
             pool: place.point.pool(place.worker),
+            long_answers: Arc::new(Semaphore::new(place.id.lane.long_answers())),
             place,
             address,
             pulse,

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::within;
 use crate::exchange::Stop;
+use crate::long_answer::LongAnswer;
 
 /// Bytes of bodies that have passed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,6 +32,7 @@ pub struct Relay<'a> {
     answer: &'a mut Answering,
     mapped: &'a Mapped,
     passed: &'a mut Passed,
+    long_answer: LongAnswer,
     /// Of the body, taken and not yet given to the role.
     first: Option<Part>,
     /// The end of the body has come.
@@ -58,8 +60,10 @@ impl<'a> Relay<'a> {
         first: Option<Part>,
         mapped: &'a Mapped,
         passed: &'a mut Passed,
+        long_answer: LongAnswer,
     ) -> Self {
-        Self { role, body, answer, mapped, passed, first, body_ended: false, told_handed_over: false, ahead: None }
+        let (body_ended, told_handed_over, ahead) = (false, false, None);
+        Self { role, body, answer, mapped, passed, long_answer, first, body_ended, told_handed_over, ahead }
     }
 
     /// Uploads until the head of the role's answer has come.
@@ -100,12 +104,17 @@ impl<'a> Relay<'a> {
                 Poll::Ready(Err(error)) if head.is_some() => return Poll::Ready(Err(error.into())),
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(Stop::Cut(error.to_string()))),
                 Poll::Pending => {
-                    if head.is_some() {
-                        self.send(head, Bytes::new(), None)?;
+                    if self.poll_send_head(head, cx)?.is_pending() {
+                        return self.poll_stuck(cx);
                     }
                     return self.answer.poll_cancelled(cx).map(|()| Err(Stop::Cancelled));
                 }
             };
+            if self.long_answer.poll_send(length_of_head(head) + length_of(&piece), cx).is_pending() {
+                self.ahead = Some(Ok(piece));
+                let _ = self.poll_send_head(head, cx)?;
+                return self.poll_stuck(cx);
+            }
             match piece {
                 RolePiece::End(trailers) => return Poll::Ready(self.send(head, Bytes::new(), Some(trailers))),
                 RolePiece::Data(data) => {
@@ -148,12 +157,24 @@ impl<'a> Relay<'a> {
         }
     }
 
+    /// The head by itself, if it has not been sent yet.
+    fn poll_send_head(&mut self, head: &mut Option<AnswerHead>, cx: &mut Context<'_>) -> Result<Poll<()>, Stop> {
+        if head.is_none() {
+            return Ok(Poll::Ready(()));
+        }
+        if self.long_answer.poll_send(length_of_head(head), cx).is_pending() {
+            return Ok(Poll::Pending);
+        }
+        self.send(head, Bytes::new(), None)?;
+        Ok(Poll::Ready(()))
+    }
+
     fn send(&mut self, head: &mut Option<AnswerHead>, data: Bytes, end: Option<Fields>) -> Result<(), Stop> {
         self.passed.answer_bytes += data.len() as u64;
         self.answer.send(head.take(), data, end).map_err(|_| Stop::Cancelled)
     }
 
-    /// The tunnel takes nothing: the client reads slowly, or nobody reads any more.
+    /// The tunnel takes nothing: the client reads slowly, nobody reads any more, or too many answers are long.
     fn poll_stuck(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
         if self.answer.poll_cancelled(cx).is_ready() {
             return Poll::Ready(Err(Stop::Cancelled));
@@ -207,6 +228,17 @@ impl<'a> Relay<'a> {
             // An error shows as a cancellation.
             let _ = self.answer.handed_to_role();
         }
+    }
+}
+
+fn length_of_head(head: &Option<AnswerHead>) -> usize {
+    head.as_ref().map_or(0, |head| head.reason.len() + head.fields.wire_length())
+}
+
+fn length_of(piece: &RolePiece) -> usize {
+    match piece {
+        RolePiece::Data(data) => data.len(),
+        RolePiece::End(trailers) => trailers.wire_length(),
     }
 }
 

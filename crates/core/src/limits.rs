@@ -131,8 +131,15 @@ pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const ACTIVE_EXCHANGES: usize = 900;
 /// Active exchanges on one bulk connection: all of them stalled leave room in its window for others.
 pub const BULK_EXCHANGES: usize = 128;
-/// Exchanges on one connection that wait for the head of an endpoint with `waits`.
+/// Exchanges of endpoints with `waits` on one connection: nearly all of them wait for the role's head.
 pub const WAITING_EXCHANGES: usize = 16_384;
+/// Of an answer of an endpoint with `waits`, what is sent down before it holds a place for long answers: all that a poll
+/// usually brings, and little enough that all who wait may be answered at once and none be read.
+pub const WAITING_ANSWER: usize = 16 * KIB;
+/// Places for long answers of such endpoints on one connection.
+pub const LONG_ANSWERS: usize = ACTIVE_EXCHANGES;
+/// The same on one bulk connection, whose streams hold more.
+pub const BULK_LONG_ANSWERS: usize = 16;
 /// Resets are ordinary here: every client that leaves early is one. h2's guards count them for the life
 /// of a connection and would end it; both ends are authenticated and bound their work themselves.
 pub const TUNNEL_RESETS: usize = 100_000;
@@ -356,9 +363,15 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 // ---- relations
 
 const _: () = assert!(ACTIVE_EXCHANGES + WAITING_EXCHANGES < TUNNEL_STREAMS as usize, "below the peer's stream limit");
-const _: () =
-    assert!(ACTIVE_EXCHANGES * (INTERACTIVE_WINDOW as usize) < CONNECTION_WINDOW as usize, "stalled streams fit");
-const _: () = assert!(BULK_EXCHANGES * (BULK_WINDOW as usize) < CONNECTION_WINDOW as usize, "stalled transfers fit");
+const WAITING_ANSWERS: usize = WAITING_EXCHANGES * (WAITING_ANSWER + TRAILERS);
+const _: () = assert!(
+    (ACTIVE_EXCHANGES + LONG_ANSWERS) * (INTERACTIVE_WINDOW as usize) + WAITING_ANSWERS < CONNECTION_WINDOW as usize,
+    "stalled streams fit"
+);
+const _: () = assert!(
+    (BULK_EXCHANGES + BULK_LONG_ANSWERS) * (BULK_WINDOW as usize) + WAITING_ANSWERS < CONNECTION_WINDOW as usize,
+    "stalled transfers fit"
+);
 const _: () = assert!(ADDRESSES.is_multiple_of(ADDRESS_WAYS), "places are in whole sets");
 const _: () = assert!(REQUEST_TARGET < REQUEST_HEAD && REQUEST_HEAD < TUNNEL_MESSAGE, "a head fits into one message");
 const _: () = assert!(ANSWER_HEAD + TUNNEL_CHUNK < TUNNEL_MESSAGE, "head and first chunk fit into one message");

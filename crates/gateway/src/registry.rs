@@ -97,6 +97,7 @@ pub enum Elsewhere {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Active,
+    /// Of an endpoint that waits, to the end of its answer: the connection point sees to it that few are long.
     Waiting,
 }
 
@@ -125,14 +126,9 @@ impl Lease {
         &self.tunnel
     }
 
-    /// The role's head has come: a waiting exchange is now an active one.
-    pub fn head_arrived(&mut self) {
+    /// The role's head has come: the tunnel lives.
+    pub fn head_arrived(&self) {
         self.tunnel.health.answered();
-        if self.place == Place::Waiting {
-            self.tunnel.active.fetch_add(1, Ordering::AcqRel);
-            self.tunnel.waiting.fetch_sub(1, Ordering::AcqRel);
-            self.place = Place::Active;
-        }
     }
 }
 

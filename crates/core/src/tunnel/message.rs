@@ -31,6 +31,14 @@ impl Lane {
             Lane::Bulk => limits::BULK_EXCHANGES,
         }
     }
+
+    /// Answers of endpoints that wait which may be long at a time.
+    pub const fn long_answers(self) -> usize {
+        match self {
+            Lane::Interactive => limits::LONG_ANSWERS,
+            Lane::Bulk => limits::BULK_LONG_ANSWERS,
+        }
+    }
 }
 
 /// How a client proved itself to the gateway.
