@@ -157,7 +157,7 @@ fn is_welcome(instance: &Instance, address: SocketAddr, peer: Peer) -> bool {
     if welcome == Welcome::Yes {
         return true;
     }
-    instance.metrics.handshakes_turned_away.increment();
+    instance.metrics.turned_away.handshakes.increment();
     if welcome == Welcome::NoAndSaySo {
         tracing::warn!(%address, ?peer, "too many handshakes from one address; the rest is turned away");
     }

@@ -153,8 +153,8 @@ impl Instance {
         let manner = self.addresses.refuse(client.address, now);
         match manner {
             Manner::Answer => {}
-            Manner::LastAnswer => self.metrics.refusals_closing.increment(),
-            Manner::Silence => self.metrics.refusals_unanswered.increment(),
+            Manner::LastAnswer => self.metrics.turned_away.refusals_closing.increment(),
+            Manner::Silence => self.metrics.turned_away.refusals_unanswered.increment(),
         }
         manner
     }

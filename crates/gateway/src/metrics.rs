@@ -20,9 +20,7 @@ pub struct GatewayMetrics {
     pub handshakes: Counter,
     pub handshakes_resumed: Counter,
     pub connections_refused: Counter,
-    pub handshakes_turned_away: Counter,
-    pub refusals_closing: Counter,
-    pub refusals_unanswered: Counter,
+    pub turned_away: TurnedAway,
     pub accept_errors: Counter,
     pub tunnels: Gauge,
     pub tunnels_stalled: Counter,
@@ -88,6 +86,44 @@ pub struct QueueMetrics {
     pub full: Counter,
 }
 
+impl QueueMetrics {
+    fn new(registry: &Registry) -> Self {
+        Self {
+            waiting: registry.gauge("cmg_queue_waiting", "Exchanges that wait for a connection point now."),
+            joined: registry.counter("cmg_queue_joined_total", "Exchanges that waited for a connection point."),
+            waited: registry.histogram("cmg_queue_seconds", "How long they waited."),
+            expired: registry.counter("cmg_queue_expired_total", "Exchanges refused because they waited too long."),
+            full: registry.counter("cmg_queue_full_total", "Exchanges refused because too many waited already."),
+        }
+    }
+}
+
+/// What is counted of addresses that ask for too much.
+pub struct TurnedAway {
+    pub handshakes: Counter,
+    pub refusals_closing: Counter,
+    pub refusals_unanswered: Counter,
+}
+
+impl TurnedAway {
+    fn new(registry: &Registry) -> Self {
+        Self {
+            handshakes: registry.counter(
+                "cmg_handshakes_turned_away_total",
+                "Connections closed before their TLS handshake because too many came from their address.",
+            ),
+            refusals_closing: registry.counter(
+                "cmg_refusals_closing_total",
+                "Refusals that ended their connection because too many went to their address.",
+            ),
+            refusals_unanswered: registry.counter(
+                "cmg_refusals_unanswered_total",
+                "Refused requests whose connection was closed without an answer because far too many went to their address.",
+            ),
+        }
+    }
+}
+
 impl GatewayMetrics {
     pub fn new() -> Self {
         let registry = Registry::new("cmg-gateway");
@@ -121,31 +157,14 @@ impl GatewayMetrics {
                 .counter("cmg_handshakes_resumed_total", "Of them those that resumed a session."),
             connections_refused: registry
                 .counter("cmg_connections_refused_total", "Connections closed because a limit was reached."),
-            handshakes_turned_away: registry.counter(
-                "cmg_handshakes_turned_away_total",
-                "Connections closed before their TLS handshake because too many came from their address.",
-            ),
-            refusals_closing: registry.counter(
-                "cmg_refusals_closing_total",
-                "Refusals that ended their connection because too many went to their address.",
-            ),
-            refusals_unanswered: registry.counter(
-                "cmg_refusals_unanswered_total",
-                "Refused requests whose connection was closed without an answer because far too many went to their address.",
-            ),
+            turned_away: TurnedAway::new(&registry),
             accept_errors: registry.counter("cmg_accept_errors_total", "Failures to accept a connection."),
             handshakes_failed: HandshakesFailed {
                 clients: handshake_faults.with(["client"]),
                 tunnels: handshake_faults.with(["tunnel"]),
             },
             sending_again: SendingAgain::new(&registry),
-            queue: QueueMetrics {
-                waiting: registry.gauge("cmg_queue_waiting", "Exchanges that wait for a connection point now."),
-                joined: registry.counter("cmg_queue_joined_total", "Exchanges that waited for a connection point."),
-                waited: registry.histogram("cmg_queue_seconds", "How long they waited."),
-                expired: registry.counter("cmg_queue_expired_total", "Exchanges refused because they waited too long."),
-                full: registry.counter("cmg_queue_full_total", "Exchanges refused because too many waited already."),
-            },
+            queue: QueueMetrics::new(&registry),
             near_limit: registry.gauges(
                 "cmg_near_limit",
                 "How much is near its limit: 80 % of it is in use.",

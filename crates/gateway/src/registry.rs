@@ -3,10 +3,12 @@
 //! path of a request reads a snapshot and takes none.
 
 mod health;
+mod lease;
 mod line;
+mod placement;
+mod point;
 mod succession;
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,8 +26,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::filter::AllowedRequest;
 use health::Health;
+pub use lease::Lease;
+use lease::Place;
 use line::Lines;
 pub use line::Turn;
+pub use placement::{Placement, Registration};
+use point::ConnectionPoint;
 use succession::Succession;
 pub use succession::{Conflict, Process};
 
@@ -82,7 +88,7 @@ impl Tunnel {
             Place::Waiting => (&self.waiting, limits::WAITING_EXCHANGES),
         };
         let taken = count.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |now| (now < most).then_some(now + 1));
-        taken.is_ok().then(|| Lease { tunnel: Arc::clone(self), place })
+        taken.is_ok().then(|| Lease::new(Arc::clone(self), place))
     }
 }
 
@@ -94,53 +100,12 @@ pub enum Elsewhere {
     OtherTunnels,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Active,
-    /// Of an endpoint that waits, to the end of its answer: the connection point sees to it that few are long.
-    Waiting,
-}
-
-impl Place {
-    fn of(request: &AllowedRequest) -> Self {
-        if request.waits() { Place::Waiting } else { Place::Active }
-    }
-}
-
 fn nobody(site: &str) -> Refusal {
     Refusal::new(RefusalKind::NoConnectionPoint, format!("site {site} has no connection point"))
 }
 
 fn full(site: &str) -> Refusal {
     Refusal::new(RefusalKind::Overloaded, format!("every connection point of site {site} is full"))
-}
-
-/// A place on a tunnel for one exchange, given back when dropped.
-pub struct Lease {
-    tunnel: Arc<Tunnel>,
-    place: Place,
-}
-
-impl Lease {
-    pub fn tunnel(&self) -> &Tunnel {
-        &self.tunnel
-    }
-
-    /// The role's head has come: the tunnel lives.
-    pub fn head_arrived(&self) {
-        self.tunnel.health.answered();
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let count = match self.place {
-            Place::Active => &self.tunnel.active,
-            Place::Waiting => &self.tunnel.waiting,
-        };
-        count.fetch_sub(1, Ordering::SeqCst);
-        self.tunnel.lines.freed(self.place);
-    }
 }
 
 /// What a worker reads: never changed, only replaced.
@@ -154,49 +119,6 @@ struct SitePoints {
     /// Whose turn it is, for each worker its own.
     turns: Arc<[AtomicUsize]>,
     lines: Arc<Lines>,
-}
-
-struct ConnectionPoint {
-    tunnels: Vec<Arc<Tunnel>>,
-    /// For each worker and lane the tunnels in the order in which to try them: of equal ones the newest first, for
-    /// an older one may be dead without our knowing.
-    preferred: Vec<[Vec<Arc<Tunnel>>; 2]>,
-}
-
-impl ConnectionPoint {
-    fn new(tunnels: Vec<Arc<Tunnel>>, workers: usize) -> Self {
-        let order = |worker, lane| {
-            let mut tunnels = tunnels.clone();
-            tunnels.sort_by_key(|tunnel| (tunnel.lane != lane, tunnel.worker != worker, Reverse(tunnel.number)));
-            tunnels
-        };
-        let lanes = |worker| [order(worker, Lane::Interactive), order(worker, Lane::Bulk)];
-        Self { preferred: (0..workers).map(|worker| lanes(WorkerIndex(worker))).collect(), tunnels }
-    }
-
-    fn lease(&self, worker: WorkerIndex, lane: Lane, place: Place, stalled_too: bool) -> Option<Lease> {
-        self.usable(worker, lane, stalled_too).find_map(|tunnel| tunnel.lease(place))
-    }
-
-    fn lease_beside(&self, failed: &Tunnel, worker: WorkerIndex, lane: Lane, place: Place) -> Option<Lease> {
-        let mut beside = self.usable(worker, lane, false).filter(|tunnel| tunnel.number != failed.number);
-        beside.find_map(|tunnel| tunnel.lease(place))
-    }
-
-    fn usable(&self, worker: WorkerIndex, lane: Lane, stalled_too: bool) -> impl Iterator<Item = &Arc<Tunnel>> {
-        let lanes = self.preferred.get(worker.0);
-        let tunnels = lanes.map(|[interactive, bulk]| match lane {
-            Lane::Interactive => interactive,
-            Lane::Bulk => bulk,
-        });
-        let is_usable =
-            move |tunnel: &&Arc<Tunnel>| !tunnel.is_draining() && (stalled_too || tunnel.health.may_be_tried());
-        tunnels.into_iter().flatten().filter(is_usable)
-    }
-
-    fn is(&self, identity: &TunnelIdentity) -> bool {
-        self.tunnels.first().is_some_and(|tunnel| tunnel.identity.connection_point == identity.connection_point)
-    }
 }
 
 #[derive(Default)]
@@ -443,56 +365,6 @@ pub struct Newcomer {
 /// Its process was replaced so short a time ago that it is not taken for a newer one yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StaysAway(pub Duration);
-
-/// A worker chosen for a tunnel whose hello is still to come; given back when dropped.
-pub struct Placement {
-    registry: Arc<Registry>,
-    identity: Arc<TunnelIdentity>,
-    worker: WorkerIndex,
-}
-
-impl Placement {
-    pub fn worker(&self) -> WorkerIndex {
-        self.worker
-    }
-
-    pub fn identity(&self) -> &Arc<TunnelIdentity> {
-        &self.identity
-    }
-
-    /// The hello has come: exchanges may use the tunnel until the registration is dropped. The tunnels of other
-    /// processes of the connection id are drained from now on.
-    pub fn register(self, newcomer: Newcomer) -> Result<Registration, StaysAway> {
-        let identity = Arc::clone(&self.identity);
-        self.registry.register(Arrival { identity, worker: self.worker, newcomer })
-    }
-}
-
-impl Drop for Placement {
-    fn drop(&mut self) {
-        self.registry.give_back_place(&self.identity, self.worker);
-    }
-}
-
-/// A tunnel that may be given work; leaves the registry when dropped.
-pub struct Registration {
-    registry: Arc<Registry>,
-    tunnel: Arc<Tunnel>,
-    /// Whose place it took.
-    pub took_over: Option<Conflict>,
-}
-
-impl Registration {
-    pub fn tunnel(&self) -> &Tunnel {
-        &self.tunnel
-    }
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        self.registry.remove(self.tunnel.number);
-    }
-}
 
 #[cfg(test)]
 mod tests;

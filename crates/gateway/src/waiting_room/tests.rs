@@ -8,6 +8,7 @@ use cmg_core::deadline::Deadline;
 use cmg_core::fields::Fields;
 use cmg_core::http1::BodyLength;
 use cmg_core::limits;
+use cmg_core::tls::Pulse;
 use cmg_core::tunnel::calling;
 use cmg_core::tunnel::message::Lane;
 use futures_util::FutureExt;
@@ -18,7 +19,7 @@ use crate::client::Client;
 use crate::edge::{BodyError, BodyPart, ClientAnswer, ClientGone};
 use crate::metrics::GatewayMetrics;
 use crate::published::Published;
-use crate::registry::Registration;
+use crate::registry::{Newcomer, Process, Registration};
 use crate::test_site::{Authority, authenticated, client, published, role};
 
 const HERE: WorkerIndex = WorkerIndex(0);
@@ -100,11 +101,19 @@ impl House {
     }
 
     async fn connection_point(&self, name: &str, places: usize) -> Registration {
+        self.process(1, name, places).await
+    }
+
+    /// A connection point as the process with this boot id.
+    async fn process(&self, boot_id: u8, name: &str, max_active: usize) -> Registration {
         let (stream, other) = tokio::io::duplex(1024);
         std::mem::forget(other);
         let caller = calling::open(stream, Lane::Interactive).await.unwrap().0;
         let identity = format!("cmg:PS1/{name}/{:032x}", name.len()).parse().unwrap();
-        self.registry.place(identity).register(Lane::Interactive, caller, places)
+        let address = ([127, 0, 0, 1], 443).into();
+        let process = Process { boot_id: [boot_id; 16], started_micros: 0, address };
+        let newcomer = Newcomer { lane: Lane::Interactive, caller, pulse: Arc::new(Pulse::new()), process, max_active };
+        self.registry.place(identity).register(newcomer).unwrap_or_else(|_| panic!("sent away"))
     }
 
     fn request(&self, endpoint: &str) -> AllowedRequest {
@@ -187,6 +196,18 @@ async fn a_new_tunnel_serves_who_waits_and_a_lost_one_sends_them_away() {
     other.tunnel().drain();
     let refusal = refusal((&mut third).now_or_never().expect("nobody is left to wait for"));
     assert_eq!(refusal.kind, RefusalKind::NoConnectionPoint);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_replaces_another_serves_who_waited_for_it() {
+    let house = House::new();
+    let _ghost = house.connection_point("a", 1).await;
+    let (mut first, mut second) = (WaitingClient::new(), WaitingClient::new());
+    let _held = house.ask(&mut first, "CCM_System").await.unwrap();
+    let mut second = house.ask(&mut second, "CCM_System");
+    assert!((&mut second).now_or_never().is_none());
+    let _new = house.process(2, "a", 1).await;
+    assert!((&mut second).now_or_never().expect("it waits on").is_ok(), "it was sent away");
 }
 
 #[tokio::test(start_paused = true)]
