@@ -38,7 +38,7 @@ impl Judged {
     /// Bytes come at once, and our heartbeats leave, for so many heartbeats.
     async fn pass(&mut self, heartbeats: u32) {
         for _ in 0..heartbeats {
-            sleep(limits::HEARTBEAT).await;
+            sleep_until(Instant::now() + limits::HEARTBEAT).await;
             self.pulse.beat();
             self.liveness.beat().await;
         }
@@ -50,7 +50,7 @@ async fn while_bytes_come<T>(pulse: Arc<Pulse>, waits: impl Future<Output = T>) 
     let come = async {
         loop {
             pulse.beat();
-            sleep(SECOND).await;
+            sleep_until(Instant::now() + SECOND).await;
         }
     };
     tokio::select! { done = waits => done, () = come => unreachable!() }
@@ -81,7 +81,7 @@ async fn a_process_that_slept_reads_before_it_judges() {
     let judged = Judged::new();
     let pulse = Arc::clone(&judged.pulse);
     let connection = async move {
-        sleep(30 * SECOND).await;
+        sleep_until(Instant::now() + 30 * SECOND).await;
         // The system is asked in one turn, the bytes are read in the next.
         yield_now().await;
         pulse.beat();
@@ -200,7 +200,7 @@ async fn a_silent_peer_is_pinged_unless_the_socket_is_full() {
         let mut preface = [0; 24];
         theirs.read_exact(&mut preface).await.unwrap();
         pulse.block(true);
-        sleep(Duration::from_millis(8_500)).await;
+        sleep_until(Instant::now() + Duration::from_millis(8_500)).await;
         pulse.block(false);
         until_ping(&mut theirs).await;
         began.elapsed()
