@@ -100,7 +100,8 @@ impl Conversation<'_> {
             "a tunnel is up"
         );
         self.warn_if_theirs_is_higher();
-        let (mut beat, mut told_drain) = (heartbeats(), false);
+        // What a retired tunnel may still take; the process's own deadline may come first.
+        let (mut beat, mut deadline) = (heartbeats(), None);
         let (link, ending) = (Arc::clone(self.link), point.tasks.ending());
         let (mut drained, mut ending) = (std::pin::pin!(link.drained()), std::pin::pin!(ending));
         loop {
@@ -130,11 +131,14 @@ impl Conversation<'_> {
                 () = at(self.accused.as_ref().map(|(at, _)| *at)) => {
                     if let Some(end) = self.judge().await { return end }
                 }
-                () = retiring.cancelled(), if !told_drain => {
-                    told_drain = true;
+                () = retiring.cancelled(), if deadline.is_none() => {
+                    let left = point.settings().drain.deadline;
+                    deadline = Some(Instant::now() + limits::DRAIN_NOTICE + left);
                     instance.place_is(place.id, PlaceState::Draining, Some(self.link.address.clone()));
-                    self.control.say(PointSaying::Drain(point.settings().drain.deadline)).await;
+                    self.control.say(PointSaying::Drain(left)).await;
                 }
+
+                () = at(deadline) => return self.stop().await,
                 () = &mut drained => return self.stop().await,
                 () = &mut ending => return self.stop().await,
             }

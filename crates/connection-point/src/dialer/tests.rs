@@ -1,6 +1,7 @@
 //! One place for a tunnel against a gateway that the test plays message by message, with a role behind it.
 
 mod caps;
+mod deadline;
 mod retiring;
 mod succession;
 mod violations;

@@ -60,7 +60,7 @@ async fn what_was_admitted_under_another_configuration_is_no_violation() {
 }
 
 /// A role that answers at once and reads on.
-async fn early_answer(folder: &tempfile::TempDir, listener: &TcpListener) -> TlsStream {
+pub async fn early_answer(folder: &tempfile::TempDir, listener: &TcpListener) -> TlsStream {
     let resolver = Arc::new(SingleCertAndKey::from(CertifiedKey::clone(&key(folder, "role"))));
     let settings = rustls::ServerConfig::builder_with_provider(tls::provider())
         .with_safe_default_protocol_versions()
