@@ -138,7 +138,7 @@ async fn takes_its_turn(instance: &Instance, address: SocketAddr) -> bool {
     match instance.pace.turn().await {
         Some(waited) => {
             if waited {
-                instance.metrics.tunnel_handshakes_paced.increment();
+                instance.metrics.tunnels.handshakes_paced.increment();
             }
             true
         }

@@ -22,12 +22,7 @@ pub struct GatewayMetrics {
     pub connections_refused: Counter,
     pub turned_away: TurnedAway,
     pub accept_errors: Counter,
-    pub tunnels: Gauge,
-    pub tunnels_stalled: Counter,
-    pub tunnels_ended: CounterFamily<1>,
-    pub tunnel_handshakes_paced: Counter,
-    pub points_replaced: Counter,
-    pub point_conflicts: Counter,
+    pub tunnels: TunnelMetrics,
     pub certificate_expiry: GaugeFamily<1>,
     pub site_version: GaugeFamily<1>,
     pub site_digest: GaugeFamily<1>,
@@ -47,6 +42,43 @@ pub struct GatewayMetrics {
 pub struct HandshakesFailed {
     pub clients: Counter,
     pub tunnels: Counter,
+}
+
+/// What becomes of tunnels, and of the connection points at their other ends.
+pub struct TunnelMetrics {
+    pub usable: Gauge,
+    pub stalled: Counter,
+    pub ended: CounterFamily<1>,
+    pub handshakes_paced: Counter,
+    pub points_replaced: Counter,
+    pub point_conflicts: Counter,
+}
+
+impl TunnelMetrics {
+    fn new(registry: &Registry) -> Self {
+        Self {
+            usable: registry.gauge("cmg_tunnels", "Tunnels that may be given work."),
+            stalled: registry.counter(
+                "cmg_tunnels_stalled_total",
+                "Times that a tunnel was silent for so long that others got the work.",
+            ),
+            ended: registry.counters(
+                "cmg_tunnels_ended_total",
+                "Tunnels that have ended, by what ended them.",
+                ["why"],
+            ),
+            handshakes_paced: registry
+                .counter("cmg_tunnel_handshakes_paced_total", "Handshakes of tunnels that had to wait for their turn."),
+            points_replaced: registry.counter(
+                "cmg_connection_points_replaced_total",
+                "Times that another process took over a connection point.",
+            ),
+            point_conflicts: registry.counter(
+                "cmg_connection_point_conflicts_total",
+                "Of them those by which two processes replace each other again and again.",
+            ),
+        }
+    }
 }
 
 /// Decisions about requests that got no answer.
@@ -170,26 +202,7 @@ impl GatewayMetrics {
                 "How much is near its limit: 80 % of it is in use.",
                 ["limit"],
             ),
-            tunnels: registry.gauge("cmg_tunnels", "Tunnels that may be given work."),
-            tunnels_stalled: registry.counter(
-                "cmg_tunnels_stalled_total",
-                "Times that a tunnel was silent for so long that others got the work.",
-            ),
-            tunnels_ended: registry.counters(
-                "cmg_tunnels_ended_total",
-                "Tunnels that have ended, by what ended them.",
-                ["why"],
-            ),
-            tunnel_handshakes_paced: registry
-                .counter("cmg_tunnel_handshakes_paced_total", "Handshakes of tunnels that had to wait for their turn."),
-            points_replaced: registry.counter(
-                "cmg_connection_points_replaced_total",
-                "Times that another process took over a connection point.",
-            ),
-            point_conflicts: registry.counter(
-                "cmg_connection_point_conflicts_total",
-                "Of them those by which two processes replace each other again and again.",
-            ),
+            tunnels: TunnelMetrics::new(&registry),
             certificate_expiry: registry.gauges(
                 "cmg_certificate_expiry_timestamp_seconds",
                 "When a certificate of this gateway expires, in seconds since 1970.",

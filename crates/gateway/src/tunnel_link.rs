@@ -67,7 +67,7 @@ fn hand_over(
         let identity = Arc::clone(placement.identity());
         let ended = live(stream, placement, address, &instance).await;
         let why = ended.as_ref().map_or("failed", ControlEnd::name);
-        instance.metrics.tunnels_ended.with([why]).increment();
+        instance.metrics.tunnels.ended.with([why]).increment();
         match ended {
             Ok(end) => tracing::info!(%identity, %address, %end, "a tunnel ended"),
             Err(error) => tracing::warn!(%identity, %address, %error, "a tunnel failed"),
@@ -186,7 +186,7 @@ async fn serve(
         }
     };
     tell_take_over(&registration, instance);
-    let _usable = instance.metrics.tunnels.hold();
+    let _usable = instance.metrics.tunnels.usable.hold();
     tracing::info!(%identity, lane = hello.lane.name(), program = hello.program, "a tunnel is up");
     let talk = Conversation { control, told, liveness, registration: &registration, instance };
     let end = talk.run().await?;
@@ -206,9 +206,9 @@ const ONE_CERTIFICATE_EACH: &str = "give each connection point a certificate of 
 fn tell_take_over(registration: &Registration, instance: &Instance) {
     let Some(conflict) = &registration.took_over else { return };
     let (identity, from, to) = (&conflict.identity, conflict.last.from, conflict.last.to);
-    instance.metrics.points_replaced.increment();
+    instance.metrics.tunnels.points_replaced.increment();
     if conflict.is_alarming() {
-        instance.metrics.point_conflicts.increment();
+        instance.metrics.tunnels.point_conflicts.increment();
         let (times, advice) = (conflict.times, ONE_CERTIFICATE_EACH);
         tracing::error!(%identity, %from, %to, times, advice, "two processes of one connection point replace each other");
     } else {

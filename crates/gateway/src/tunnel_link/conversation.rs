@@ -68,7 +68,7 @@ impl Conversation<'_> {
                 sign = self.liveness.sign() => match sign {
                     Sign::Stalled => {
                         let (identity, lane) = (&tunnel.identity, tunnel.lane.name());
-                        instance.metrics.tunnels_stalled.increment();
+                        instance.metrics.tunnels.stalled.increment();
                         tracing::info!(%identity, lane, "a tunnel is silent: others are given the work");
                     }
                     Sign::Silent => return Ok(ControlEnd::Silent),
@@ -125,6 +125,6 @@ async fn replaced(registration: &Registration, instance: &Instance) {
 
 /// As long as the tunnels that this instance has would take to come back, at the pace at which it would let them.
 fn redial_spread(instance: &Instance) -> Duration {
-    let tunnels = u32::try_from(instance.metrics.tunnels.get()).unwrap_or(0);
+    let tunnels = u32::try_from(instance.metrics.tunnels.usable.get()).unwrap_or(0);
     Duration::from_secs((1 + tunnels / instance.settings.limits.tunnel_handshakes_per_second).into())
 }
