@@ -1,16 +1,26 @@
 //! A TCP proxy that misbehaves on command: cuts, stalls, silence in one direction, half-open connections, slow
-//! drains. It knows nothing of TLS; put it between any two programs and turn it by its handle.
+//! drains, wrong bits. It knows nothing of TLS; put it between any two programs and turn it by its handle. Delay, loss
+//! and reordering are not for a proxy, which has both ends' TCP between them: see the cable.
 
 mod relay;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, interval_at};
+
+/// Which way bytes go, seen from the side that connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    Up,
+    Down,
+}
 
 /// What happens to the bytes of every connection, now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +35,10 @@ pub enum Fault {
     SilentDown,
     /// Both directions pass at most this many bytes a second.
     Slow(u64),
+    /// A few bytes at a time are read of what goes this way, so that every buffer before fills.
+    SlowDrain(Direction),
+    /// One bit is wrong in every so-manieth piece that goes this way.
+    Flip(Direction, u64),
     /// Open connections are ended with a reset, and new ones at once.
     Cut,
     /// The far side is closed, the near side is not told.
@@ -80,6 +94,18 @@ impl FaultProxy {
         self.set(Fault::None);
     }
 
+    /// Cuts again and again until it is dropped.
+    pub fn cutter(&self, pause: Duration) -> impl Future<Output = ()> + use<> {
+        let state = self.state.clone();
+        async move {
+            let mut beat = interval_at(Instant::now() + pause, pause);
+            loop {
+                beat.tick().await;
+                state.send_modify(|state| state.cuts += 1);
+            }
+        }
+    }
+
     /// Connections that were ever opened through the proxy.
     pub fn connections(&self) -> u64 {
         self.counters.connections.load(Ordering::Relaxed)
@@ -110,12 +136,12 @@ async fn accept(listener: TcpListener, target: SocketAddr, state: watch::Receive
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::time::Duration;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::time::timeout;
 
     use super::*;
+    use crate::{PATIENCE, until};
 
     /// A connection through a proxy to a server that gives every byte back.
     async fn echo() -> (FaultProxy, TcpStream, JoinSet<()>) {
@@ -169,6 +195,54 @@ mod tests {
             let after = stream.read_exact(&mut rest).await;
             assert_eq!(after.is_ok(), fault != Fault::HalfOpen, "{fault:?}: {after:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn every_second_piece_has_one_wrong_bit() {
+        for direction in [Direction::Up, Direction::Down] {
+            let (proxy, mut stream, _tasks) = echo().await;
+            proxy.set(Fault::Flip(direction, 2));
+            for piece in 1..=4 {
+                let mut back = [0; 4];
+                stream.write_all(b"ping").await.unwrap();
+                stream.read_exact(&mut back).await.unwrap();
+                let wrong: u32 = back.iter().zip(b"ping").map(|(got, sent)| (got ^ sent).count_ones()).sum();
+                assert_eq!(wrong, u32::from(piece % 2 == 0), "{direction:?}, piece {piece}: {back:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn cuts_come_again_and_again() {
+        let (proxy, mut stream, _tasks) = echo().await;
+        let cut = async {
+            for _ in 0..3 {
+                stream.read_exact(&mut [0; 1]).await.unwrap_err();
+                stream = TcpStream::connect(proxy.address).await.unwrap();
+            }
+        };
+        tokio::select! {
+            () = proxy.cutter(Duration::from_millis(20)) => unreachable!("it has no end"),
+            cut = timeout(PATIENCE, cut) => cut.unwrap(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slow_drain_fills_the_buffers_before_it() {
+        const MUCH: usize = 32 << 20;
+        let (proxy, stream, mut tasks) = echo().await;
+        proxy.set(Fault::SlowDrain(Direction::Up));
+        let (mut read, mut write) = stream.into_split();
+        let mut writing = JoinSet::new();
+        writing.spawn(async move { write.write_all(&vec![7; MUCH]).await.map(|()| write) });
+        assert!(timeout(Duration::from_millis(200), writing.join_next()).await.is_err(), "all of it found room");
+        until(async || Ok(proxy.bytes().0 > 0)).await.unwrap();
+        assert!(proxy.bytes().0 < 10_000, "{:?}", proxy.bytes());
+        proxy.set(Fault::None);
+        let mut back = vec![0; MUCH];
+        read.read_exact(&mut back).await.unwrap();
+        assert!(back.iter().all(|byte| *byte == 7));
+        tasks.abort_all();
     }
 
     #[tokio::test]

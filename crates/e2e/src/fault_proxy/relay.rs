@@ -9,18 +9,15 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Counters, Fault, State};
+use super::{Counters, Direction, Fault, State};
 
 const PIECE: usize = 64 * 1024;
 /// How often a slow connection passes its share of a second.
 const BEAT: Duration = Duration::from_millis(20);
 const BEATS_A_SECOND: u64 = 50;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    Up,
-    Down,
-}
+/// Bytes that a slow drain reads at each beat.
+const SIP: usize = 16;
 
 /// How a connection ends when its two ends have not ended it.
 enum Ended {
@@ -85,19 +82,31 @@ async fn one_way(
     let mut piece = vec![0; PIECE];
     let mut beat = interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut pieces = 0_u64;
     loop {
         let room = match open(direction, &mut state).await {
             Fault::Slow(bytes_a_second) => {
                 beat.tick().await;
                 usize::try_from(bytes_a_second / BEATS_A_SECOND).unwrap_or(PIECE).clamp(1, PIECE)
             }
+            Fault::SlowDrain(slow) if slow == direction => {
+                beat.tick().await;
+                SIP
+            }
             _ => PIECE,
         };
         let count = from.read(&mut piece[..room]).await?;
         // A fault that began while this waited for bytes holds for these bytes too.
-        open(direction, &mut state).await;
+        let fault = open(direction, &mut state).await;
         if count == 0 {
             return to.shutdown().await;
+        }
+        pieces += 1;
+        if let Fault::Flip(wrong, every) = fault
+            && wrong == direction
+            && pieces.is_multiple_of(every)
+        {
+            piece[count / 2] ^= 1;
         }
         to.write_all(&piece[..count]).await?;
         passed.fetch_add(count as u64, Ordering::Relaxed);
@@ -107,7 +116,7 @@ async fn one_way(
 /// Waits until bytes may pass in this direction, and says under which fault.
 async fn open(direction: Direction, state: &mut watch::Receiver<State>) -> Fault {
     let passes = |fault: Fault| match fault {
-        Fault::None | Fault::Slow(_) => true,
+        Fault::None | Fault::Slow(_) | Fault::SlowDrain(_) | Fault::Flip(..) => true,
         Fault::SilentUp => direction == Direction::Down,
         Fault::SilentDown => direction == Direction::Up,
         Fault::Stall | Fault::Cut | Fault::HalfOpen => false,
