@@ -7,6 +7,7 @@ pub mod program;
 pub mod stack;
 
 pub mod admin;
+pub mod cable;
 pub mod connect_proxy;
 pub mod fault_proxy;
 pub mod metrics;
