@@ -42,6 +42,11 @@ pub const OWN_ANSWER: Duration = Duration::from_secs(2);
 pub const LINGER: Duration = Duration::from_secs(2);
 /// Bytes that are read and thrown away then.
 pub const LINGER_BYTES: usize = 256 * KIB;
+/// An HTTP/2 client that is told to go may take so long to read what was sent to it before; it says so all the while.
+pub const HTTP2_LINGER: Duration = Duration::from_secs(30);
+/// Until a gateway that starts listens for clients without a connection point: those who have several addresses of it
+/// try another one meanwhile.
+pub const FIRST_TUNNEL: Duration = Duration::from_secs(10);
 /// What is thrown away of a failed handshake is read into a buffer of this size, on the stack.
 pub const LINGER_READ: usize = KIB;
 /// ClientHello in its records: post-quantum hellos are long, and a ticket holds the chain of the client.

@@ -30,8 +30,23 @@ pub enum Port {
     Tunnels,
 }
 
-/// A listening socket that every worker may open on the same address.
-pub fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+/// A socket that has its address and does not listen yet: who comes is refused by the system and tries elsewhere. Every
+/// worker may have one of the same address.
+pub struct Closed(Socket);
+
+impl Closed {
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        let address = self.0.local_addr()?;
+        address.as_socket().ok_or_else(|| io::ErrorKind::Unsupported.into())
+    }
+
+    pub fn listen(self) -> io::Result<std::net::TcpListener> {
+        self.0.listen(limits::LISTEN_BACKLOG)?;
+        Ok(self.0.into())
+    }
+}
+
+pub fn bind(address: SocketAddr) -> io::Result<Closed> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
@@ -40,8 +55,7 @@ pub fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
         socket.set_only_v6(false)?;
     }
     socket.bind(&address.into())?;
-    socket.listen(limits::LISTEN_BACKLOG)?;
-    Ok(socket.into())
+    Ok(Closed(socket))
 }
 
 /// Accepts until the instance stops accepting, and then what is in the queue already: closing on those connections would
@@ -231,7 +245,7 @@ mod tests {
     async fn what_waits_in_the_queue_is_accepted_when_accepting_ends() {
         let gateway = TestInstance::start().await;
         let worker = Arc::new(gateway.worker);
-        let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap().listen().unwrap();
         let address = listener.local_addr().unwrap();
         let mut queued = Vec::new();
         for _ in 0..10 {

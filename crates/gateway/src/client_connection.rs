@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use crate::client::Client;
 use crate::edge::ClientRequest;
 use crate::http1_edge::{HeadEnd, Http1Connection, Http1Exchange};
-use crate::http2_edge::{self, ConnectionEnd, Http2Exchange};
+use crate::http2_edge::{self, ConnectionEnd, Http2Exchange, Lent};
 use crate::instance::Worker;
 use crate::request_path;
 
@@ -67,8 +67,23 @@ fn client_request(head: RequestHead) -> ClientRequest {
 }
 
 async fn serve_http2(stream: TlsStream, client: Arc<Client>, worker: Arc<Worker>, deadline: Instant) {
+    let (lent, lender) = http2_edge::lend(stream);
+    if serve_streams(lent, client, worker, deadline).await == Parting::InOrder {
+        lender.linger().await;
+    }
+}
+
+/// How an HTTP/2 connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parting {
+    /// Everything was said; the client may still be reading it.
+    InOrder,
+    Broken,
+}
+
+async fn serve_streams(stream: Lent, client: Arc<Client>, worker: Arc<Worker>, deadline: Instant) -> Parting {
     let handshake = http2_edge::settings().handshake(stream);
-    let Ok(Ok(mut connection)) = timeout_at(deadline, handshake).await else { return };
+    let Ok(Ok(mut connection)) = timeout_at(deadline, handshake).await else { return Parting::Broken };
     let tasks = worker.instance.clients.clone();
     let alive = connection.ping_pong().map(|ping_pong| tasks.spawn("http/2 liveness", stays_alive(ping_pong)));
     let mut dead = std::pin::pin!(async {
@@ -90,10 +105,13 @@ async fn serve_http2(stream: TlsStream, client: Arc<Client>, worker: Arc<Worker>
                 connection.graceful_shutdown();
                 continue;
             }
-            () = &mut ending => return last_words(connection).await,
-            () = &mut dead => return,
+            () = &mut ending => {
+                last_words(connection).await;
+                return Parting::InOrder;
+            }
+            () = &mut dead => return Parting::Broken,
             Ok(()) = end_told.changed() => match *end_told.borrow_and_update() {
-                ConnectionEnd::AtOnce => return,
+                ConnectionEnd::AtOnce => return Parting::Broken,
                 ConnectionEnd::Graceful | ConnectionEnd::No => {
                     connection.graceful_shutdown();
                     continue;
@@ -104,8 +122,11 @@ async fn serve_http2(stream: TlsStream, client: Arc<Client>, worker: Arc<Worker>
         first_by = None;
         let (request, respond) = match accepted {
             Ok(Some(stream)) => stream,
-            Ok(None) => return,
-            Err(error) => return connection_failed(&worker, &client, &error),
+            Ok(None) => return Parting::InOrder,
+            Err(error) => {
+                connection_failed(&worker, &client, &error);
+                return Parting::Broken;
+            }
         };
         let exchange = serve_stream(request, respond, Arc::clone(&client), Arc::clone(&worker), Arc::clone(&end));
         tasks.spawn("http/2 exchange", exchange).detach();
@@ -115,16 +136,22 @@ async fn serve_http2(stream: TlsStream, client: Arc<Client>, worker: Arc<Worker>
 /// The next exchange; `None` when the connection has ended or has been idle for too long. The first one has the time
 /// that TLS left.
 async fn next_stream(
-    connection: &mut Connection<TlsStream, Bytes>,
+    connection: &mut Connection<Lent, Bytes>,
     first_by: Option<Instant>,
 ) -> Result<Option<Stream>, h2::Error> {
+    let (mut patience, mut said_goodbye) = (limits::CLIENT_IDLE, false);
     loop {
-        let deadline = first_by.unwrap_or_else(|| Instant::now() + limits::CLIENT_IDLE);
+        let deadline = first_by.unwrap_or_else(|| Instant::now() + patience);
         match timeout_at(deadline, connection.accept()).await {
             Ok(Some(stream)) => return stream.map(Some),
             Ok(None) => return Ok(None),
             Err(_) if connection.has_streams() => {}
-            Err(_) => return Ok(None),
+            Err(_) if first_by.is_some() || said_goodbye => return Ok(None),
+            Err(_) => {
+                // What the client begins at this moment is served all the same.
+                connection.graceful_shutdown();
+                (patience, said_goodbye) = (limits::LINGER, true);
+            }
         }
     }
 }
@@ -144,7 +171,7 @@ fn connection_failed(worker: &Worker, client: &Client, error: &h2::Error) {
 type Stream = (Request<RecvStream>, SendResponse<Bytes>);
 
 /// Lets the exchanges that were just ended write why.
-async fn last_words(mut connection: Connection<TlsStream, Bytes>) {
+async fn last_words(mut connection: Connection<Lent, Bytes>) {
     connection.graceful_shutdown();
     let rest = async { while let Some(Ok(_)) = connection.accept().await {} };
     let _ = timeout(limits::OWN_ANSWER, rest).await;

@@ -1,6 +1,8 @@
 //! HTTP/2 with clients: streams in, exchanges out, with the limits that the internet needs. h2's guards against
 //! floods stay at their defaults here.
 
+mod lent;
+
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -14,6 +16,8 @@ use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 
 use crate::edge::{BodyError, BodyPart, ClientAnswer, ClientAnswerBody, ClientGone, ClientRequest, Edge};
+
+pub use lent::{Lent, lend};
 
 /// What a connection from the internet may take of us.
 pub fn settings() -> Builder {

@@ -22,7 +22,7 @@ use serde_json::json;
 use tokio::time::{interval, timeout};
 
 use crate::PROGRAM;
-use crate::accept::{self, Port};
+use crate::accept::{self, Closed, Port};
 use crate::admin_pages;
 use crate::expiry;
 use crate::instance::{Instance, Parts, Worker};
@@ -30,7 +30,7 @@ use crate::load_watch;
 use crate::metrics::GatewayMetrics;
 use crate::published::Published;
 use crate::reload::Reloader;
-use crate::settings::{self, GatewaySettings};
+use crate::settings::{self, GatewaySettings, ListenSettings};
 use crate::site_keeper::{SiteKeeper, StoreError};
 
 /// Why the gateway could not start.
@@ -76,7 +76,7 @@ pub struct Running {
     reloader: Reloader,
     background: Tasks,
     /// Dropped, they end.
-    _watches: [TaskHandle<()>; 3],
+    _watches: Vec<TaskHandle<()>>,
     _admin: Vec<AdminListener>,
     /// Dropped last: it ends the threads.
     _workers: Workers,
@@ -87,19 +87,27 @@ pub async fn start(source: Source, settings: GatewaySettings, logs: &Arc<Logs>) 
     let workers = Workers::start(settings.instance.workers, PROGRAM).map_err(StartError::Workers)?;
     let background = Tasks::new();
     let instance = build(settings, &workers, &background)?;
-    let client = open(&instance, Port::Clients)?;
-    let tunnel = open(&instance, Port::Tunnels)?;
+    let (clients, tunnels) = (bind(&instance, Port::Clients)?, bind(&instance, Port::Tunnels)?);
+    let (client, tunnel) = (clients.addresses.clone(), tunnels.addresses.clone());
     let readiness = Readiness::new();
     // Before anybody can ask.
     judge_readiness(&instance, &readiness);
+    tunnels.listen(&instance)?;
     let (trigger, reloads) = reload_channel();
     let admin = admin_pages::open(&instance, &readiness, trigger, logs).await?;
     expiry::report(&instance.settings, &instance.metrics);
-    let watches = [
+    let mut watches = vec![
         background.spawn("expiry", expiry::watch(Arc::clone(&instance))),
         background.spawn("readiness", watch_readiness(Arc::clone(&instance), readiness.clone())),
         background.spawn("load", load_watch::watch(Arc::clone(&instance))),
     ];
+    if waits_for_tunnel(&instance.settings.listen) {
+        readiness.block("listening", "clients are let in when a connection point is connected");
+        let let_in = let_clients_in(clients, Arc::clone(&instance), readiness.clone());
+        watches.push(background.spawn("listening", let_in));
+    } else {
+        clients.listen(&instance)?;
+    }
     let reloader = Reloader { source, logs: Arc::clone(logs), instance: Arc::clone(&instance) };
     say_ready(&client, &tunnel, &admin);
     let (_watches, _admin, _workers) = (watches, admin, workers);
@@ -205,22 +213,39 @@ pub fn client_tls(
     configs::client_listener(settings.tls_minimum, ServiceCertificates::new(&certificates), unauthenticated)
 }
 
-/// Opens each address once per worker: the kernel spreads connections over them.
-fn open(instance: &Arc<Instance>, port: Port) -> Result<Vec<SocketAddr>, StartError> {
+/// The sockets of a port, with their addresses: each once per worker, and the kernel spreads connections over them.
+struct Bound {
+    port: Port,
+    addresses: Vec<SocketAddr>,
+    sockets: Vec<(WorkerIndex, SocketAddr, Closed)>,
+}
+
+fn bind(instance: &Instance, port: Port) -> Result<Bound, StartError> {
     let addresses = match port {
         Port::Clients => &instance.settings.listen.client,
         Port::Tunnels => &instance.settings.listen.tunnel,
     };
-    let mut opened = Vec::new();
+    let mut all = Bound { port, addresses: Vec::new(), sockets: Vec::new() };
     for address in addresses {
         let fault = |error| StartError::Listen { address: *address, error };
         let mut bound = *address;
         for index in 0..instance.spawner.count() {
-            let listener = accept::listen(bound).map_err(fault)?;
+            let socket = accept::bind(bound).map_err(fault)?;
             // The first one decides a free port; the others share it.
-            bound = listener.local_addr().map_err(fault)?;
-            let at = WorkerIndex(index);
+            bound = socket.address().map_err(fault)?;
+            all.sockets.push((WorkerIndex(index), bound, socket));
+        }
+        all.addresses.push(bound);
+    }
+    Ok(all)
+}
+
+impl Bound {
+    fn listen(self, instance: &Arc<Instance>) -> Result<(), StartError> {
+        for (at, address, socket) in self.sockets {
+            let listener = socket.listen().map_err(|error| StartError::Listen { address, error })?;
             let worker = Arc::new(Worker { index: at, instance: Arc::clone(instance) });
+            let port = self.port;
             let run = async move {
                 if let Err(error) = accept::run(listener, port, worker).await {
                     tracing::error!(%error, "a listener failed");
@@ -228,9 +253,31 @@ fn open(instance: &Arc<Instance>, port: Port) -> Result<Vec<SocketAddr>, StartEr
             };
             instance.spawner.spawn(at, &instance.clients, "listener", run).detach();
         }
-        opened.push(bound);
+        Ok(())
     }
-    Ok(opened)
+}
+
+/// Never where tunnels come to the clients' port.
+fn waits_for_tunnel(listen: &ListenSettings) -> bool {
+    !listen.tunnel.is_empty() && !listen.wait_for_tunnel.is_zero()
+}
+
+/// An instance that has nobody to serve its clients yet refuses their connections: whoever has the address of another
+/// one tries that. Not for long, for a refusal in words says more.
+async fn let_clients_in(clients: Bound, instance: Arc<Instance>, readiness: Readiness) {
+    let mut look = interval(limits::IDLE_LOOK);
+    let useful = async {
+        while !can_serve(&instance) {
+            look.tick().await;
+        }
+    };
+    if timeout(instance.settings.listen.wait_for_tunnel, useful).await.is_err() {
+        tracing::warn!("no connection point has come: clients are let in and refused until there is one");
+    }
+    match clients.listen(&instance) {
+        Ok(()) => readiness.clear("listening"),
+        Err(error) => tracing::error!(%error, "clients cannot be let in; restart this instance"),
+    }
 }
 
 async fn watch_readiness(instance: Arc<Instance>, readiness: Readiness) {
@@ -243,17 +290,22 @@ async fn watch_readiness(instance: Arc<Instance>, readiness: Readiness) {
 
 /// Ready means: at least one site is in force and has a connection point that may be given work.
 fn judge_readiness(instance: &Instance, readiness: &Readiness) {
-    let published = instance.published();
-    let codes: Vec<&str> = published.sites().map(|site| site.code.as_str()).collect();
-    if codes.is_empty() {
-        readiness.block("configuration", "no site configuration is in force yet");
-    } else {
-        readiness.clear("configuration");
+    match is_configured(instance) {
+        true => readiness.clear("configuration"),
+        false => readiness.block("configuration", "no site configuration is in force yet"),
     }
-    match codes.iter().any(|code| instance.registry.usable(code) > 0) {
+    match can_serve(instance) {
         true => readiness.clear("tunnel"),
         false => readiness.block("tunnel", "no connection point is connected"),
     }
+}
+
+fn is_configured(instance: &Instance) -> bool {
+    instance.published().sites().next().is_some()
+}
+
+fn can_serve(instance: &Instance) -> bool {
+    instance.published().sites().any(|site| instance.registry.usable(&site.code) > 0)
 }
 
 /// One line on stdout, for whoever started the process.

@@ -18,6 +18,7 @@ use rustls::sign::CertifiedKey;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::fairness::{AddressLimits, IdentityLimits};
 use crate::waiting_room::QueueLimits;
@@ -74,6 +75,8 @@ pub struct ListenSettings {
     pub client: Vec<SocketAddr>,
     /// Empty: tunnels come to the client listener and are told apart by ALPN.
     pub tunnel: Vec<SocketAddr>,
+    /// How long clients are not let in for want of a connection point, after a start.
+    pub wait_for_tunnel: Duration,
 }
 
 /// `[tunnel]`: this instance towards connection points.
@@ -163,6 +166,7 @@ fn instance(table: &mut Table<'_>) -> Option<InstanceSettings> {
 fn listen(table: &mut Table<'_>) -> Option<ListenSettings> {
     let client: Option<Vec<SocketAddr>> = table.required("client");
     let tunnel: Vec<SocketAddr> = table.default("tunnel", Vec::new());
+    let wait_for_tunnel = table.default("wait_for_tunnel", limits::FIRST_TUNNEL);
     let client = client?;
     if client.is_empty() {
         table.problem("client", "is empty", "write for example client = [\"0.0.0.0:443\", \"[::]:443\"]");
@@ -172,7 +176,7 @@ fn listen(table: &mut Table<'_>) -> Option<ListenSettings> {
         let instead = "leave it out of tunnel: the client listener takes tunnels too";
         table.problem("tunnel", format!("{twice} is the client listener's address"), instead);
     }
-    Some(ListenSettings { client, tunnel })
+    Some(ListenSettings { client, tunnel, wait_for_tunnel })
 }
 
 fn tunnel(table: &mut Table<'_>, now: UnixTime) -> Option<TunnelSettings> {

@@ -14,8 +14,12 @@ use crate::expect::{ask, echoed, request};
 
 /// A stack whose gateway aborts. What anyone may use cannot be published there, and is taken out.
 async fn aborting() -> Result<Stack> {
-    let mut stack =
-        Stack::builder().gateway_setting("UNAUTHENTICATED", "abort").connection_points(0).start_unready().await?;
+    let mut stack = Stack::builder()
+        .gateway_setting("UNAUTHENTICATED", "abort")
+        .gateway_setting("LISTEN__WAIT_FOR_TUNNEL", "0s")
+        .connection_points(0)
+        .start_unready()
+        .await?;
     stack.start_connection_point().await?;
     let why = "is anonymous, but the gateway has unauthenticated";
     stack.gateways[0].wait_for_line(&["a site configuration was refused", why]).await?;

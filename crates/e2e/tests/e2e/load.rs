@@ -66,7 +66,9 @@ async fn a_doubled_post_is_found() -> Result<()> {
     let again = Request::new("CCM_POST", &cmg_e2e::mp("CCM_System/twice-7/_/echo"))
         .field("x-test-request", "twice-7")
         .body(RequestBody::whole("again"));
-    ensure!(stack.client()?.send(again).await?.status == 200, "the second time was not served");
+    let answer = stack.client()?.send(again).await?;
+    ensure!(answer.status == 200, "the second time was not served");
+    stack.exchange_line(answer.field("x-cmg-request-id").context("an answer without id")?).await?;
     let verdict = check(&stack.load_counts(record, 0).await?, Allowed::FAILURES);
     ensure!(verdict.count(Fault::Doubled) == 1 && verdict.count(Fault::SeveralLines) == 1, "{verdict}");
     stack.finish().await

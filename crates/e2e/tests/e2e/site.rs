@@ -119,7 +119,7 @@ async fn a_lower_version_and_two_contents_under_one_are_refused() -> Result<()> 
 
 #[tokio::test]
 async fn a_configuration_in_force_survives_kill_9() -> Result<()> {
-    let mut stack = Stack::builder().start().await?;
+    let mut stack = Stack::builder().gateway_setting("LISTEN__WAIT_FOR_TUNNEL", "0s").start().await?;
     stack.publish(&extra("/extra/", 20)).await?;
     stack.wait_for_answer("/extra/x", 200).await?;
     stack.connection_points.remove(0).kill();

@@ -9,6 +9,7 @@ use cmg_core::refusal::RefusalKind;
 use cmg_e2e::admin::PATIENCE;
 use cmg_e2e::raw_client::RawConnection;
 use cmg_e2e::{Stack, mp, until};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::expect::{ask, echoed, refused, request};
@@ -69,6 +70,21 @@ async fn a_draining_gateway_serves_what_comes_on_open_connections() -> Result<()
     stack.release("drain", 1).await?;
     assert_eq!(busy.answer("GET").await?.status, 200);
     Ok(())
+}
+
+/// Who has the address of another instance tries that one, instead of being told that nobody is there.
+#[tokio::test]
+async fn a_gateway_lets_clients_in_when_it_can_serve_them() -> Result<()> {
+    let mut stack = Stack::builder().connection_points(0).start_unready().await?;
+    let address = stack.client_address(0)?;
+    let refused = TcpStream::connect(address).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    let (status, reasons) = stack.gateway_admin()?.get("/readyz").await?;
+    assert!(status == 503 && reasons.contains("listening"), "{status} {reasons}");
+    stack.start_connection_point().await?;
+    stack.gateway_admin()?.wait_ready().await?;
+    echoed(&ask(&stack, "GET", &mp("SMS_MP/x"), &[]).await?)?;
+    stack.finish().await
 }
 
 /// At its deadline a connection point ends what still runs: told as that, a cut where the answer had begun, and what
