@@ -1,6 +1,7 @@
 //! A program as a process: started with its output captured, ready when it says so in one line of JSON on
 //! standard output, killed when its handle is dropped. Its log is a file that a failing test shows.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -13,11 +14,14 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::admin::until;
+use crate::cable::Door;
 
 /// A program that has not said that it is ready by then never will.
 const READY: Duration = Duration::from_secs(30);
 /// How much of a log is shown when something fails.
 const SHOWN_LINES: usize = 60;
+/// What Linux counts processor time in, on every architecture.
+const TICKS_A_SECOND: f64 = 100.0;
 
 pub struct Program {
     /// What it is called in messages, such as `gateway-1`.
@@ -26,12 +30,16 @@ pub struct Program {
     pub ready: Value,
     /// Everything that it wrote on standard error.
     pub log: PathBuf,
+    /// Leads to its admin pages if it runs in another network namespace.
+    pub(crate) door: Option<Door>,
     child: Child,
 }
 
 /// How to start a program.
 pub struct Start<'a> {
     pub name: &'a str,
+    /// What stands before the program on its command line: what starts it in other surroundings.
+    pub before: &'a [String],
     pub binary: &'a Path,
     pub arguments: &'a [&'a str],
     pub environment: &'a [(&'a str, &'a str)],
@@ -42,10 +50,13 @@ pub struct Start<'a> {
 impl Program {
     /// Starts a program and waits until it says that it is ready.
     pub async fn start(start: Start<'_>) -> Result<Self> {
-        let Start { name, binary, arguments, environment, folder } = start;
+        let Start { name, before, binary, arguments, environment, folder } = start;
         let log = folder.join(format!("{name}.log"));
         let stderr = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-        let mut child = Command::new(binary)
+        let mut words = before.iter().map(OsStr::new).chain([binary.as_os_str()]);
+        let first = words.next().context("a command without a word")?;
+        let mut child = Command::new(first)
+            .args(words)
             .args(arguments)
             // Only a test says whether there is a proxy.
             .env_remove("HTTPS_PROXY")
@@ -58,11 +69,12 @@ impl Program {
             .stderr(stderr)
             .spawn()
             .with_context(|| {
-                format!("cannot start {}; build it with `cargo build --workspace --bins`", binary.display())
+                let first = first.display();
+                format!("cannot start {first} for {name}; build it with `cargo build --workspace --bins`")
             })?;
         let stdout = child.stdout.take().context("a program without standard output")?;
         let said = first_line(stdout, folder.join(format!("{name}.out")));
-        let mut program = Self { name: name.to_owned(), ready: Value::Null, log, child };
+        let mut program = Self { name: name.to_owned(), ready: Value::Null, log, door: None, child };
         let line = match tokio::time::timeout(READY, said).await {
             Ok(Ok(line)) => line,
             Ok(Err(_)) => bail!("{name} ended before it was ready{}", program.last_words()),
@@ -118,10 +130,35 @@ impl Program {
 
     /// The most memory that it has had at any time, bytes.
     pub fn peak_memory(&self) -> Result<u64> {
+        self.memory_line("VmHWM:")
+    }
+
+    /// The memory that it has now, bytes.
+    pub fn memory(&self) -> Result<u64> {
+        self.memory_line("VmRSS:")
+    }
+
+    fn memory_line(&self, key: &str) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).context("cannot read /proc")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM in /proc")?;
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse().context("VmHWM is no number")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(key));
+        let line = line.with_context(|| format!("no {key} in /proc"))?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().with_context(|| format!("{key} is no number"))?;
         Ok(kib * 1024)
+    }
+
+    /// The processor time that it has used, in seconds.
+    pub fn processor_seconds(&self) -> Result<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).context("cannot read /proc")?;
+        // The name before the last bracket may hold anything; user and system time are the 14th and 15th of all.
+        let numbers = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+        let ticks: u64 = numbers.skip(11).take(2).filter_map(|number| number.parse::<u64>().ok()).sum();
+        Ok(ticks as f64 / TICKS_A_SECOND)
+    }
+
+    /// How many descriptors it has open.
+    pub fn descriptors(&self) -> Result<usize> {
+        let folder = format!("/proc/{}/fd", self.pid());
+        Ok(fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))?.count())
     }
 
     /// Sends a signal by name, such as `TERM`.

@@ -38,6 +38,8 @@ pub struct Stack {
     pub connection_points: Vec<Program>,
     /// Between the connection points and each gateway instance, if asked for.
     pub tunnel_proxies: Vec<FaultProxy>,
+    /// Between the connection points and the roles, if asked for.
+    pub role_proxy: Option<FaultProxy>,
     /// Every configuration file in use.
     pub configuration: Vec<PathBuf>,
     site_version: u64,
@@ -134,7 +136,11 @@ impl Stack {
         };
         let names = self.gateways.iter().map(|gateway| gateway.name.clone());
         let tunnels = names.zip(addresses).collect();
-        let text = files::site(&self.starter.builder, &self.pki, &self.site_role, &tunnels, version, more)?;
+        let roles = match &self.role_proxy {
+            Some(proxy) => proxy.address,
+            None => self.site_role.listener("roles")?,
+        };
+        let text = files::site(&self.starter.builder, &self.pki, &self.site_role, (roles, &tunnels), version, more)?;
         self.starter.write(files::SITE_FILE, &text).map(drop)
     }
 

@@ -1,7 +1,7 @@
-//! A port of the loopback address that leads to the same port in another namespace: the admin pages of a program are
-//! found where it says that they are, whoever asks.
+//! A port that leads to one of the loopback address in a namespace: the admin pages of a program there are found where
+//! it says that they are, whoever asks, and a server there may be asked over the cable.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -19,9 +19,21 @@ impl Door {
     /// From this address where we are to the same address in the namespace.
     pub async fn open(address: SocketAddr, inside: Arc<Namespace>) -> Result<Self> {
         let listener = TcpListener::bind(address).await.with_context(|| format!("{address} is taken on this side"))?;
+        Ok(Self::before(listener, address, inside))
+    }
+
+    /// From a free port of an outer address of the namespace to this address in it; and the port's own address.
+    pub fn outward(inside: Arc<Namespace>, at: Ipv4Addr, to: SocketAddr) -> Result<(Self, SocketAddr)> {
+        let listener = inside.inside(|| std::net::TcpListener::bind((at, 0)))??;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok((Self::before(TcpListener::from_std(listener)?, to, inside), address))
+    }
+
+    fn before(listener: TcpListener, address: SocketAddr, inside: Arc<Namespace>) -> Self {
         let mut passing = JoinSet::new();
         passing.spawn(accept(listener, address, inside));
-        Ok(Self { _passing: passing })
+        Self { _passing: passing }
     }
 }
 

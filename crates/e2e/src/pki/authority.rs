@@ -83,6 +83,12 @@ impl Leaf {
         self
     }
 
+    /// Valid for so much longer only; the second counts as a whole.
+    pub fn for_only(mut self, length: Duration) -> Self {
+        self.params.not_after = (SystemTime::now() + length).into();
+        self
+    }
+
     /// Without the purpose that it would be used for.
     pub fn for_email_only(mut self) -> Self {
         self.params.extended_key_usages = vec![ExtendedKeyUsagePurpose::EmailProtection];

@@ -4,6 +4,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
@@ -11,6 +12,8 @@ use super::Stack;
 use super::files::{self, InternalServer};
 use super::restarts::Ended;
 use super::starter::Starter;
+use crate::cable::{Cable, NEAR, Namespace};
+use crate::fault_proxy::FaultProxy;
 use crate::pki::Pki;
 
 #[derive(Clone, Debug)]
@@ -19,6 +22,11 @@ pub struct Builder {
     pub(super) connection_points: usize,
     pub(super) workers: usize,
     pub(super) faulty_tunnels: bool,
+    pub(super) faulty_roles: bool,
+    /// Where site role and connection points run, if it is not here.
+    pub(super) far: Option<Arc<Namespace>>,
+    /// What stands before the command of a gateway.
+    pub(super) before_gateways: Vec<String>,
     pub(super) binaries: Option<PathBuf>,
     /// Extra text for site.toml: more roles.
     pub(super) site: String,
@@ -36,6 +44,9 @@ impl Default for Builder {
             connection_points: 1,
             workers: 2,
             faulty_tunnels: false,
+            faulty_roles: false,
+            far: None,
+            before_gateways: Vec::new(),
             binaries: None,
             site: String::new(),
             site_over_https: false,
@@ -66,6 +77,25 @@ impl Builder {
     /// Puts a fault proxy between the connection points and each instance.
     pub fn faulty_tunnels(mut self) -> Self {
         self.faulty_tunnels = true;
+        self
+    }
+
+    /// Puts a fault proxy between the connection points and the roles.
+    pub fn faulty_roles(mut self) -> Self {
+        self.faulty_roles = true;
+        self
+    }
+
+    /// Tunnels go through this cable: gateways at its near end, where the caller has to be, everything else at its far
+    /// end.
+    pub fn through(mut self, cable: &Cable) -> Self {
+        self.far = Some(cable.far.clone());
+        self.gateway_setting("LISTEN__TUNNEL", &format!("{NEAR}:0"))
+    }
+
+    /// Starts the gateways by this command, which gets theirs as its last words.
+    pub fn gateways_started_by(mut self, command: &[&str]) -> Self {
+        self.before_gateways = command.iter().map(|word| (*word).to_owned()).collect();
         self
     }
 
@@ -145,12 +175,17 @@ impl Builder {
         let pki = Pki::make(&folder.join("pki"), files::SERVICE_NAME)?;
         let starter = Starter { builder: self, folder };
         let site_role = starter.site_role(&pki).await?;
+        let role_proxy = match starter.builder.faulty_roles {
+            true => Some(FaultProxy::to(site_role.listener("roles")?).await?),
+            false => None,
+        };
         let mut stack = Stack {
             pki,
             site_role,
             gateways: Vec::new(),
             connection_points: Vec::new(),
             tunnel_proxies: Vec::new(),
+            role_proxy,
             configuration: vec![starter.folder.join(files::SITE_ROLE_FILE), starter.folder.join(files::SITE_FILE)],
             site_version: 1,
             ended: Ended::default(),

@@ -1,6 +1,7 @@
 //! The configuration files of a stack, as text. The same keys that an administrator would write.
 
 use std::fmt::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -186,11 +187,11 @@ pub(super) fn site(
     builder: &Builder,
     pki: &Pki,
     site_role: &Program,
-    tunnels: &TunnelAddresses,
+    (roles_at, tunnels): (SocketAddr, &TunnelAddresses),
     version: u64,
     more: &str,
 ) -> Result<String> {
-    let role = role_url(site_role, "roles")?;
+    let role = format!("https://localhost:{}", roles_at.port());
     let [root, intermediate] = [&pki.client_ca, &pki.client_intermediate].map(|authority| {
         // What comes from a URL has no folder that a path could be in.
         if builder.site_over_https { authority.pem().to_owned() } else { authority.certificate.display().to_string() }

@@ -1,5 +1,5 @@
-//! Planned stops: a program is asked to stop, ends by itself, and is started again as it was. What it leaves behind is
-//! kept: its log and what it had counted.
+//! Stops: a program is asked to stop and ends by itself, or is killed, and is started again as it was. What it leaves
+//! behind is kept: its log and what it had counted.
 
 use std::fs;
 use std::path::PathBuf;
@@ -39,6 +39,28 @@ impl Stack {
         let old = self.connection_points.get_mut(at).context("no such connection point")?;
         self.ended.sent_again += stop(old).await?;
         keep_log(old)?;
+        self.restart_connection_point(at).await
+    }
+
+    /// Ends a gateway instance as a crash does; `restart_gateway` starts it again.
+    pub async fn crash_gateway(&mut self, instance: usize) -> Result<()> {
+        let gateway = self.gateways.get_mut(instance).context("no such instance")?;
+        self.ended.sent_again += sent_again(&Admin::of(gateway)?.metrics().await?);
+        gateway.kill();
+        self.ended.logs.push(keep_log(gateway)?);
+        Ok(())
+    }
+
+    /// Ends a connection point as a crash does; `restart_connection_point` starts it again.
+    pub async fn crash_connection_point(&mut self, at: usize) -> Result<()> {
+        let old = self.connection_points.get_mut(at).context("no such connection point")?;
+        self.ended.sent_again += sent_again(&Admin::of(old)?.metrics().await?);
+        old.kill();
+        keep_log(old).map(drop)
+    }
+
+    /// Starts a connection point that has ended again, with the same state.
+    pub async fn restart_connection_point(&mut self, at: usize) -> Result<()> {
         let (name, id) = connection_point(at + 1);
         let shown = self.pki.connection_point(SITE, &name, &id)?;
         let started = self.connection_point(&name, &shown).await?;

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 
 use super::builder::Builder;
 use super::files;
+use crate::cable::Door;
 use crate::pki::{Identity, Pki};
 use crate::program::{Program, Start, binaries};
 
@@ -79,15 +80,28 @@ impl Starter {
         environment: &[(String, String)],
     ) -> Result<Program> {
         let folder = self.builder.binaries.clone().map_or_else(binaries, Ok)?;
+        let is_gateway = binary == "cmg-gateway";
+        // The gateways' side of a cable is where we are ourselves.
+        let far = self.builder.far.as_ref().filter(|_| !is_gateway);
+        let before = match far {
+            Some(far) => far.before_command(),
+            None if is_gateway => self.builder.before_gateways.clone(),
+            None => Vec::new(),
+        };
         let file = file.to_string_lossy();
         let environment: Vec<_> = environment.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-        Program::start(Start {
+        let mut program = Program::start(Start {
             name,
+            before: &before,
             binary: &folder.join(binary),
             arguments: &["--config", &file],
             environment: &environment,
             folder: &self.folder,
         })
-        .await
+        .await?;
+        if let Some(far) = far {
+            program.door = Some(Door::open(program.address("admin")?, far.clone()).await?);
+        }
+        Ok(program)
     }
 }

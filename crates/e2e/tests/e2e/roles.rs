@@ -97,6 +97,7 @@ impl AskedTooLate {
         let arguments = [&script, version, behaviour, &files[0], &files[1], &files[2]];
         let role_program = Program::start(Start {
             name: "late-role",
+            before: &[],
             binary: Path::new("python3"),
             arguments: &arguments,
             environment: &[],

@@ -47,7 +47,15 @@ async fn second_site(stack: &Stack) -> Result<Program> {
     fs::write(&file, own)?;
     let arguments = ["--config", file.to_str().context("a path that is text")?];
     let binary = binaries()?.join("cmg-connection-point");
-    Program::start(Start { name: "second", binary: &binary, arguments: &arguments, environment: &[], folder }).await
+    Program::start(Start {
+        name: "second",
+        before: &[],
+        binary: &binary,
+        arguments: &arguments,
+        environment: &[],
+        folder,
+    })
+    .await
 }
 
 #[tokio::test]
