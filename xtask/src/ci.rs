@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::run::{Steps, is_installed};
 use crate::testing::Counts;
-use crate::{codegen, containers, demo, fuzz, root, testing, tidy};
+use crate::{codegen, containers, demo, faults, fuzz, root, testing, tidy};
 
 type Step = fn() -> Result<Counts>;
 
@@ -19,6 +19,7 @@ const STEPS: &[(&str, Step)] = &[
     ("dependencies", dependencies),
     ("tests", testing::as_command),
     ("demo", || demo::in_ci().map(|()| ONE)),
+    ("faults", faults::in_ci),
     ("containers", containers::in_ci),
     ("fuzzing", || fuzz::run(&fuzz::Arguments::short()).map(|()| ONE)),
 ];

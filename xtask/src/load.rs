@@ -104,7 +104,7 @@ async fn load_own(arguments: &Arguments, steps: &Steps) -> Result<Verdict> {
         .binaries(&root::programs(arguments.release))
         .gateways(arguments.gateways.into())
         .connection_points(arguments.connection_points.into());
-    let kept = arguments.keep.as_ref().map(|folder| empty_folder(folder)).transpose()?;
+    let kept = arguments.keep.as_ref().map(|folder| root::empty_folder(folder)).transpose()?;
     if let Some(folder) = &kept {
         builder = builder.folder(folder);
     }
@@ -159,12 +159,4 @@ fn run_name() -> Result<String> {
     let since =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).context("the clock is before 1970")?;
     Ok(format!("{:x}", since.as_millis()))
-}
-
-/// A folder that holds nothing yet.
-fn empty_folder(folder: &Path) -> Result<PathBuf> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let is_empty = fs::read_dir(folder)?.next().is_none();
-    ensure!(is_empty, "{} holds something already; name a new folder with --keep", folder.display());
-    folder.canonicalize().with_context(|| format!("cannot find {}", folder.display()))
 }

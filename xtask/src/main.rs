@@ -7,6 +7,7 @@ mod codegen;
 mod containers;
 mod demo;
 mod docker;
+mod faults;
 mod fuzz;
 mod images;
 mod isolation;
@@ -44,6 +45,8 @@ enum Command {
     Ci,
     /// Measure against other programs that do the same work, and keep docs/performance.md
     Bench(bench::Arguments),
+    /// Do harm to installations under load, one harm at a time, and hold each against what is promised
+    Faults(faults::Arguments),
     /// Measure what one slow, dead, greedy or numerous party costs everybody else, and what idle costs
     Isolation(isolation::Arguments),
     /// Feed the parsers with inputs that coverage guides, each target for a while
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Command::Containers(arguments) => containers::run(&arguments),
         Command::Ci => ci::run(),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Faults(arguments) => faults::run(&arguments),
         Command::Isolation(arguments) => isolation::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Load(arguments) => load::run(&arguments),

@@ -1,7 +1,10 @@
 //! Where the work tree is, so that every command works from any folder in it, and where its programs are built.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
 
 /// The root of the work tree: the folder above this crate. Cargo says where that is; without cargo it is where this
 /// program was built.
@@ -25,4 +28,12 @@ pub fn build_programs(release: bool) -> Command {
 pub fn programs(release: bool) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| work_tree().join("target"), PathBuf::from);
     target.join(if release { "release" } else { "debug" })
+}
+
+/// A folder that holds nothing yet.
+pub fn empty_folder(folder: &Path) -> Result<PathBuf> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let is_empty = fs::read_dir(folder)?.next().is_none();
+    ensure!(is_empty, "{} holds something already; name a new folder with --keep", folder.display());
+    folder.canonicalize().with_context(|| format!("cannot find {}", folder.display()))
 }

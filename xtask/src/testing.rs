@@ -13,6 +13,7 @@ use crate::run::{Steps, is_installed};
 use counts::{counted, counted_by_xtask};
 
 pub use counts::Counts;
+pub use needs::see_to_programs;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -43,7 +44,7 @@ pub fn as_command() -> Result<Counts> {
 fn all(arguments: &Arguments) -> Result<Counts> {
     let steps = Steps::begin();
     steps.say("looking for the clients that the tests use");
-    needs::see_to_third_party_clients()?;
+    needs::see_to_programs()?;
     steps.say("building the programs");
     steps.run(Command::new("cargo").args(["build", "--workspace", "--bins"]).current_dir(root::work_tree()))?;
     steps.say("running the tests");

@@ -1,4 +1,4 @@
-//! The third-party clients of the test suite: there, or installed where that is possible, or named with the line
+//! The third-party programs of the test suite: there, or installed where that is possible, or named with the line
 //! that installs them. A test that needs one never skips.
 
 use std::process::{Command, Stdio};
@@ -16,6 +16,7 @@ struct Need {
 const NEEDS: &[Need] = &[
     Need { what: "curl", package: "curl", is_there: || is_installed("curl") },
     Need { what: "openssl", package: "openssl", is_there: || is_installed("openssl") },
+    Need { what: "ip", package: "iproute2", is_there: || is_installed("ip") },
     Need { what: "Python 3", package: "python3", is_there: || is_installed("python3") },
     Need { what: "Python's requests", package: "python3-requests", is_there: python_has_requests },
 ];
@@ -25,7 +26,7 @@ fn python_has_requests() -> bool {
     ["python3", "/usr/bin/python3"].iter().any(|python| succeeds(python, &["-c", "import requests"]))
 }
 
-pub fn see_to_third_party_clients() -> Result<()> {
+pub fn see_to_programs() -> Result<()> {
     let missing: Vec<_> = NEEDS.iter().filter(|need| !(need.is_there)()).collect();
     if missing.is_empty() {
         return Ok(());

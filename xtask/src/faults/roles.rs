@@ -1,0 +1,96 @@
+//! Roles that cannot be reached, say nothing, or restart. The load goes to a good role and must not feel the bad one.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use cmg_e2e::fault_proxy::Fault;
+use cmg_load::Allowed;
+
+use super::scenario::{Scenario, Scene};
+
+const BESIDE_BAD_ROLES: Scenario = Scenario { allowed: Allowed::NOTHING, ..Scenario::USUAL };
+
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "role-refuses",
+        injected: "a role at a port where nobody listens",
+        promised: "502 at once for it, and nothing for others",
+        in_ci: true,
+        installation: |usual, _| usual.site(&role(&"https://localhost:1")),
+        fault: |scene| Box::pin(async { scene.ask_often(20, BAD, 502, "CMGConnector_RoleUnreachable").await }),
+        ..BESIDE_BAD_ROLES
+    },
+    Scenario {
+        name: "role-hangs-on-connect",
+        injected: "a role whose queue of connections is full, so that the kernel drops what comes",
+        promised: "504 for it after the time to connect, and nothing for others",
+        in_ci: true,
+        fault: |scene| Box::pin(hang_on_connect(scene)),
+        ..BESIDE_BAD_ROLES
+    },
+    Scenario {
+        name: "role-says-nothing",
+        injected: "a role that takes connections and says nothing",
+        promised: "504 for it after the time of a handshake, and nothing for others",
+        in_ci: true,
+        installation: |usual, _| usual.site(&role(&"{silent}")),
+        fault: |scene| Box::pin(async { scene.ask_often(1, BAD, 504, "CMGConnector_RoleTimeout").await }),
+        ..BESIDE_BAD_ROLES
+    },
+    Scenario {
+        name: "role-restarts",
+        injected: "every connection to the role is reset and new ones are for a second, three times",
+        promised: "what only reads is sent again on a fresh connection, nothing else twice",
+        in_ci: true,
+        installation: |usual, _| usual.faulty_roles(),
+        fault: |scene| Box::pin(restart(scene)),
+        ..Scenario::USUAL
+    },
+];
+
+const BAD: &str = "/extra/bad/x";
+
+fn role(internal_url: &impl std::fmt::Display) -> String {
+    format!(
+        "\n[[roles]]\nid = 20\nkind = \"custom\"\ninternal_url = \"{internal_url}\"\n\n\
+         [[roles.custom]]\nname = \"bad\"\nexternal_prefix = \"/extra/bad/\"\nmethods = [\"GET\"]\n"
+    )
+}
+
+/// The one place where the kernel of this machine drops SYNs without a rule of a firewall.
+fn full_queue() -> Result<(TcpListener, Vec<TcpStream>)> {
+    const MOST: usize = 10_000;
+    let listener = TcpListener::bind("127.0.0.1:0").context("cannot listen")?;
+    let address: SocketAddr = listener.local_addr()?;
+    let mut waiting = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
+        waiting.push(stream);
+        if waiting.len() > MOST {
+            bail!("the queue of {address} takes more than {MOST} connections");
+        }
+    }
+    Ok((listener, waiting))
+}
+
+async fn hang_on_connect(scene: &mut Scene) -> Result<()> {
+    let (listener, waiting) = full_queue()?;
+    let url = format!("https://localhost:{}", listener.local_addr()?.port());
+    scene.stack.publish(&role(&url)).await?;
+    scene.stack.gateways[0].wait_for_line(&["a site configuration is in force", "\"version\":2"]).await?;
+    scene.note(format!("{} connections fill its queue", waiting.len()));
+    let asked = scene.ask_often(1, BAD, 504, "CMGConnector_RoleTimeout").await;
+    drop((listener, waiting));
+    asked
+}
+
+async fn restart(scene: &mut Scene) -> Result<()> {
+    for _ in 0..3 {
+        scene.pause(1).await;
+        let proxy = scene.stack.role_proxy.as_ref().context("no proxy before the role")?;
+        proxy.set(Fault::Cut);
+        scene.pause(1).await;
+        proxy.set(Fault::None);
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! What a scenario is: an installation, a load beside it, a fault, and what is promised while it lasts. And what a
+//! scenario's fault works with.
+
+use std::path::Path;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use cmg_e2e::Stack;
+use cmg_e2e::cable::Cable;
+use cmg_e2e::stack::Builder;
+use cmg_load::{Allowed, Plan};
+
+pub struct Scenario {
+    pub name: &'static str,
+    /// What is done to the installation.
+    pub injected: &'static str,
+    /// What holds all the same.
+    pub promised: &'static str,
+    /// What the fault may cost; lost, doubled and corrupted requests are never allowed.
+    pub allowed: Allowed,
+    /// Whether `cargo xtask ci` runs it.
+    pub in_ci: bool,
+    /// Whether tunnels go through a cable between two network namespaces.
+    pub over_cable: bool,
+    /// Two gateways and two connection points, changed as this fault needs it; everything is written into the folder.
+    pub installation: fn(Builder, &Path) -> Builder,
+    /// The usual load, changed as this fault needs it.
+    pub load: fn(&mut Plan),
+    /// Does the harm and, at its end, has undone it.
+    pub fault: for<'a> fn(&'a mut Scene) -> Doing<'a>,
+}
+
+pub type Doing<'a> = Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
+
+impl Scenario {
+    /// What most have in common: anything may break off or be refused, and nothing else.
+    pub const USUAL: Self = Self {
+        name: "",
+        injected: "",
+        promised: "",
+        allowed: Allowed::FAILURES,
+        in_ci: false,
+        over_cable: false,
+        installation: |usual, _| usual,
+        load: |_| (),
+        fault: |_| Box::pin(async { Ok(()) }),
+    };
+}
+
+/// An installation under load, as its fault sees it.
+pub struct Scene {
+    pub stack: Stack,
+    pub cable: Option<Cable>,
+    /// Faults that are shortened for the CI have their full length.
+    pub full: bool,
+    /// Figures and sights for whoever reads the report; nothing is judged by them.
+    pub notes: Vec<String>,
+}
+
+/// What a question brought that was asked beside the load.
+pub struct Asked {
+    pub status: u16,
+    pub code: String,
+    pub took: Duration,
+}
+
+impl Asked {
+    pub fn is(&self, status: u16, code: &str) -> bool {
+        self.status == status && self.code == code
+    }
+}
+
+impl Scene {
+    pub fn note(&mut self, what: impl Into<String>) {
+        self.notes.push(what.into());
+    }
+
+    /// Lets the load run for a while.
+    pub async fn pause(&self, seconds: u64) {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+
+    /// The one length or the other.
+    pub fn seconds(&self, short: u64, full: u64) -> u64 {
+        if self.full { full } else { short }
+    }
+
+    /// A GET at one of the gateways.
+    pub async fn ask(&self, instance: usize, target: &str) -> Result<Asked> {
+        let client = self.stack.client_of(instance, Some(&self.stack.pki.clients[0]))?;
+        let begin = Instant::now();
+        let answer = client.get(target).await?;
+        let code = answer.field("x-cmg-error").unwrap_or_default().to_owned();
+        Ok(Asked { status: answer.status, code, took: begin.elapsed() })
+    }
+
+    /// Asks so often; all answers must have this status and code, and their durations are noted.
+    pub async fn ask_often(&mut self, times: usize, target: &str, status: u16, code: &str) -> Result<()> {
+        let mut took = Vec::with_capacity(times);
+        for _ in 0..times {
+            let asked = self.ask(0, target).await?;
+            ensure!(
+                asked.is(status, code),
+                "{target} was answered {} {}, not {status} {code}",
+                asked.status,
+                asked.code
+            );
+            took.push(asked.took);
+        }
+        took.sort_unstable();
+        let (median, most) = (took.get(times / 2), took.last());
+        self.note(format!("{times} answers {status} {code}: median {}, at most {}", ms(median), ms(most)));
+        Ok(())
+    }
+}
+
+pub fn ms(duration: Option<&Duration>) -> String {
+    duration.map_or_else(|| "none".to_owned(), |duration| format!("{} ms", duration.as_millis()))
+}

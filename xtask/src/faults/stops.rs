@@ -1,0 +1,193 @@
+//! Programs that stop, are killed, hang or are reloaded under load.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use cmg_e2e::admin::Admin;
+use cmg_e2e::metrics::Metrics;
+use cmg_load::Allowed;
+
+use super::scenario::{Scenario, Scene};
+use super::{ECHO, tunnels};
+
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "none",
+        injected: "nothing",
+        promised: "every request is answered once and whole",
+        allowed: Allowed::NOTHING,
+        in_ci: true,
+        fault: |scene| Box::pin(leave_alone(scene)),
+        ..Scenario::USUAL
+    },
+    Scenario {
+        name: "term-gateways",
+        injected: "SIGTERM to one gateway after the other, each started again on its ports",
+        promised: "no request fails but what outlasts the drain's deadline",
+        allowed: Allowed::RESTARTS,
+        in_ci: true,
+        installation: |usual, _| usual.gateway_setting("DRAIN__DEADLINE", DRAIN),
+        fault: |scene| Box::pin(term_gateways(scene)),
+        ..Scenario::USUAL
+    },
+    Scenario {
+        name: "term-connection-points",
+        injected: "SIGTERM to one connection point after the other, each started again",
+        promised: "no request fails but what outlasts the drain's deadline",
+        allowed: Allowed::RESTARTS,
+        in_ci: true,
+        installation: |usual, _| usual.connection_point_setting("DRAIN__DEADLINE", DRAIN),
+        fault: |scene| Box::pin(term_connection_points(scene)),
+        ..Scenario::USUAL
+    },
+    Scenario {
+        name: "kill-gateway",
+        injected: "kill -9 of one of two gateways, started again on its ports",
+        promised: "clients use the other; connection points are back within 5 s; its sites are on its disk",
+        in_ci: true,
+        fault: |scene| Box::pin(kill_gateway(scene)),
+        ..Scenario::USUAL
+    },
+    Scenario {
+        name: "kill-connection-point",
+        injected: "kill -9 of one of two connection points, started again",
+        promised: "what only reads is answered by the other, the rest there ends with 502; new requests go to the other",
+        in_ci: true,
+        fault: |scene| Box::pin(kill_connection_point(scene)),
+        ..Scenario::USUAL
+    },
+    Scenario {
+        name: "last-connection-point-gone",
+        injected: "kill -9 of the only connection point, started again",
+        promised: "503 with Retry-After at once, and service within 2 s of its return",
+        in_ci: true,
+        installation: |usual, _| usual.connection_points(1),
+        fault: |scene| Box::pin(last_connection_point(scene)),
+        ..Scenario::USUAL
+    },
+    Scenario {
+        name: "stop-connection-point",
+        injected: "SIGSTOP to one of two connection points until both gateways have noticed (--full: at least 30 s), SIGCONT",
+        promised: "noticed within 15 s; nothing is routed there after; late answers reach nobody",
+        in_ci: true,
+        fault: |scene| Box::pin(stop_connection_point(scene)),
+        ..Scenario::USUAL
+    },
+    Scenario {
+        name: "stop-gateway",
+        injected: "SIGSTOP to one of two gateways until both connection points have noticed (--full: at least 30 s), SIGCONT",
+        promised: "noticed within 15 s; the connection points come back by themselves",
+        fault: |scene| Box::pin(stop_gateway(scene)),
+        ..Scenario::USUAL
+    },
+    Scenario {
+        name: "reload-under-load",
+        injected: "SIGHUP to every gateway and connection point, ten times",
+        promised: "nobody notices",
+        allowed: Allowed::NOTHING,
+        in_ci: true,
+        fault: |scene| Box::pin(reload(scene)),
+        ..Scenario::USUAL
+    },
+];
+
+/// Shorter than by default, so that waits that outlast it do not hold up the CI.
+const DRAIN: &str = "5s";
+
+async fn leave_alone(scene: &mut Scene) -> Result<()> {
+    scene.pause(2).await;
+    Ok(())
+}
+
+async fn term_gateways(scene: &mut Scene) -> Result<()> {
+    for at in 0..scene.stack.gateways.len() {
+        scene.pause(1).await;
+        scene.stack.roll_gateway(at).await?;
+        scene.stack.wait_ready().await?;
+    }
+    Ok(())
+}
+
+async fn term_connection_points(scene: &mut Scene) -> Result<()> {
+    for at in 0..scene.stack.connection_points.len() {
+        scene.pause(1).await;
+        scene.stack.roll_connection_point(at).await?;
+        scene.stack.wait_ready().await?;
+    }
+    Ok(())
+}
+
+async fn kill_gateway(scene: &mut Scene) -> Result<()> {
+    scene.pause(1).await;
+    scene.stack.crash_gateway(0).await?;
+    scene.pause(1).await;
+    scene.stack.restart_gateway(0).await?;
+    tunnels::note_return(scene).await
+}
+
+async fn kill_connection_point(scene: &mut Scene) -> Result<()> {
+    scene.pause(1).await;
+    scene.stack.crash_connection_point(0).await?;
+    let begin = Instant::now();
+    tunnels::wait_for_tunnels_of(scene, 1).await?;
+    scene.note(format!("both gateways have noticed after {} ms", begin.elapsed().as_millis()));
+    scene.ask_often(10, ECHO, 200, "").await?;
+    scene.stack.restart_connection_point(0).await?;
+    tunnels::note_return(scene).await
+}
+
+async fn last_connection_point(scene: &mut Scene) -> Result<()> {
+    scene.pause(1).await;
+    scene.stack.crash_connection_point(0).await?;
+    tunnels::wait_for_tunnels_of(scene, 0).await?;
+    scene.ask_often(10, ECHO, 503, "CMGService_NoConnectionPoint").await?;
+    let client = scene.stack.client()?;
+    ensure!(client.get(ECHO).await?.field("retry-after").is_some(), "the refusal has no Retry-After");
+    scene.stack.restart_connection_point(0).await?;
+    let begin = Instant::now();
+    scene.stack.wait_for_answer(ECHO, 200).await?;
+    scene.note(format!("served again {} ms after the connection point was up", begin.elapsed().as_millis()));
+    Ok(())
+}
+
+async fn stop_connection_point(scene: &mut Scene) -> Result<()> {
+    scene.pause(1).await;
+    let begin = Instant::now();
+    scene.stack.connection_points[0].signal("STOP")?;
+    let noticed = tunnels::wait_for_tunnels_of(scene, 1).await;
+    scene.note(format!("both gateways have noticed after {} ms", begin.elapsed().as_millis()));
+    let served = match &noticed {
+        Ok(()) => scene.ask_often(10, ECHO, 200, "").await,
+        Err(_) => Ok(()),
+    };
+    scene.pause(scene.seconds(0, 30_u64.saturating_sub(begin.elapsed().as_secs()))).await;
+    scene.stack.connection_points[0].signal("CONT")?;
+    noticed.and(served)?;
+    tunnels::note_return(scene).await
+}
+
+async fn stop_gateway(scene: &mut Scene) -> Result<()> {
+    scene.pause(1).await;
+    let begin = Instant::now();
+    scene.stack.gateways[0].signal("STOP")?;
+    let noticed = tunnels::wait_for_lost_gateway(scene).await;
+    scene.note(format!("both connection points have noticed after {} ms", begin.elapsed().as_millis()));
+    scene.pause(scene.seconds(0, 30_u64.saturating_sub(begin.elapsed().as_secs()))).await;
+    scene.stack.gateways[0].signal("CONT")?;
+    noticed?;
+    tunnels::note_return(scene).await
+}
+
+async fn reload(scene: &mut Scene) -> Result<()> {
+    for _ in 0..10 {
+        for program in scene.stack.gateways.iter().chain(&scene.stack.connection_points) {
+            program.signal("HUP")?;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    }
+    for program in scene.stack.gateways.iter().chain(&scene.stack.connection_points) {
+        let is_ready = |metrics: &Metrics| !metrics.is_empty();
+        Admin::of(program)?.wait_for_metrics("that it answers", is_ready).await.context("after ten reloads")?;
+    }
+    Ok(())
+}

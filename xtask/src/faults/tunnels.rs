@@ -1,0 +1,236 @@
+//! The way between gateways and connection points goes wrong: a proxy of ours stands in it, one for each gateway.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use cmg_client::Request;
+use cmg_e2e::admin::Admin;
+use cmg_e2e::fault_proxy::{Direction, Fault, FaultProxy};
+use cmg_e2e::metrics::Metrics;
+use cmg_e2e::{mp, until};
+use cmg_load::Allowed;
+
+use super::ECHO;
+use super::scenario::{Scenario, Scene};
+
+const BEHIND_PROXIES: Scenario = Scenario { installation: |usual, _| usual.faulty_tunnels(), ..Scenario::USUAL };
+
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "blackhole-tunnels",
+        injected: "nothing passes between one gateway and its connection points, until both have noticed",
+        promised: "noticed within 15 s on both ends; requests there fail over or end with 502 or 504; all redial",
+        in_ci: true,
+        fault: |scene| Box::pin(dead_until_noticed(scene, Fault::Stall)),
+        ..BEHIND_PROXIES
+    },
+    Scenario {
+        name: "blackhole-5s",
+        injected: "nothing passes between one gateway and its connection points for 5 s",
+        promised: "nothing is doubled or stuck, and nothing fails",
+        allowed: Allowed::NOTHING,
+        in_ci: true,
+        fault: |scene| Box::pin(silent_for_five_seconds(scene)),
+        ..BEHIND_PROXIES
+    },
+    Scenario {
+        name: "one-way-up",
+        injected: "nothing passes from the connection points to one gateway, until both ends have noticed",
+        promised: "both ends close and the connection points redial",
+        fault: |scene| Box::pin(dead_until_noticed(scene, Fault::SilentUp)),
+        ..BEHIND_PROXIES
+    },
+    Scenario {
+        name: "one-way-down",
+        injected: "nothing passes from one gateway to its connection points, until both ends have noticed",
+        promised: "both ends close and the connection points redial",
+        fault: |scene| Box::pin(dead_until_noticed(scene, Fault::SilentDown)),
+        ..BEHIND_PROXIES
+    },
+    Scenario {
+        name: "half-open",
+        injected: "one gateway's tunnels are closed and the connection points are not told, until they have noticed",
+        promised: "the connection points notice by themselves and redial",
+        fault: |scene| Box::pin(dead_until_noticed(scene, Fault::HalfOpen)),
+        ..BEHIND_PROXIES
+    },
+    Scenario {
+        name: "cut-every-2s",
+        injected: "all tunnels are reset every 2 s for 10 s (--full: 20 s)",
+        promised: "the ledger holds, and memory is back where it was",
+        in_ci: true,
+        fault: |scene| Box::pin(cut_again_and_again(scene, Duration::from_secs(2), (10, 20))),
+        ..BEHIND_PROXIES
+    },
+    Scenario {
+        name: "cut-every-60s",
+        injected: "all tunnels are reset every 6 s for 20 s (--full: every 60 s for 200 s)",
+        promised: "what only reads is served all the same; nothing is lost or doubled",
+        fault: |scene| {
+            let pause = Duration::from_secs(scene.seconds(6, 60));
+            Box::pin(cut_again_and_again(scene, pause, (20, 200)))
+        },
+        ..BEHIND_PROXIES
+    },
+    Scenario {
+        name: "cut-100-times",
+        injected: "all tunnels are reset every 200 ms, 100 times",
+        promised: "the connection points come back each time, and after the last",
+        fault: |scene| Box::pin(cut_again_and_again(scene, Duration::from_millis(200), (20, 20))),
+        ..BEHIND_PROXIES
+    },
+    Scenario {
+        name: "bit-flips",
+        injected: "one bit is wrong in every 100th piece, up for 5 s and then down for 5 s, on one gateway's tunnels",
+        promised: "TLS notices: the tunnel ends and is dialled again, and no wrong byte is delivered",
+        in_ci: true,
+        fault: |scene| Box::pin(flip(scene)),
+        ..BEHIND_PROXIES
+    },
+    Scenario {
+        name: "slow-tunnel",
+        injected: "every tunnel carries 100 kB a second, and a download of 24 MB runs through them",
+        promised: "small requests go on",
+        allowed: Allowed::NOTHING,
+        load: |plan| {
+            plan.rate = Some(20);
+            plan.waiters = 0;
+            plan.mix = SMALL.parse().unwrap_or_default();
+        },
+        fault: |scene| Box::pin(slow(scene)),
+        ..BEHIND_PROXIES
+    },
+    Scenario {
+        name: "slow-drain",
+        injected: "800 bytes a second leave one gateway's tunnels, so that every buffer before fills, for 10 s",
+        promised: "nothing is lost or doubled, and nothing is left behind",
+        fault: |scene| Box::pin(drain_slowly(scene)),
+        ..BEHIND_PROXIES
+    },
+];
+
+/// Requests that fit into a slow tunnel.
+const SMALL: &str = "get=60,ccm-post=20,propfind=10,poll=10";
+
+/// Waits until everything is connected, and notes how long that takes.
+pub async fn note_return(scene: &mut Scene) -> Result<()> {
+    let begin = Instant::now();
+    scene.stack.wait_ready().await?;
+    scene.note(format!("every tunnel was up after {} ms", begin.elapsed().as_millis()));
+    Ok(())
+}
+
+/// Waits until every gateway has the tunnels of so many connection points, and no more.
+pub async fn wait_for_tunnels_of(scene: &Scene, connection_points: usize) -> Result<()> {
+    let most = connection_points * TUNNELS;
+    for gateway in &scene.stack.gateways {
+        let are_left = |metrics: &Metrics| metrics.sum("cmg_tunnels", &[]) <= most as f64;
+        Admin::of(gateway)?.wait_for_metrics(&format!("that at most {most} tunnels are left"), are_left).await?;
+    }
+    Ok(())
+}
+
+/// Waits until every connection point has given up its tunnels to one of the gateways.
+pub async fn wait_for_lost_gateway(scene: &Scene) -> Result<()> {
+    let most = (scene.stack.gateways.len() - 1) * TUNNELS;
+    for connection_point in &scene.stack.connection_points {
+        let are_left = |metrics: &Metrics| metrics.sum("cmg_tunnels", &[]) <= most as f64;
+        let admin = Admin::of(connection_point)?;
+        admin.wait_for_metrics(&format!("that at most {most} tunnels are left"), are_left).await?;
+    }
+    Ok(())
+}
+
+/// Of one connection point at one gateway: one for each of two workers, and one for bulk.
+const TUNNELS: usize = 3;
+
+fn first(scene: &Scene) -> Result<&FaultProxy> {
+    scene.stack.tunnel_proxies.first().context("no proxy")
+}
+
+async fn dead_until_noticed(scene: &mut Scene, fault: Fault) -> Result<()> {
+    scene.pause(1).await;
+    let begin = Instant::now();
+    first(scene)?.set(fault);
+    let gateway = Admin::of(&scene.stack.gateways[0])?;
+    let none_left = |metrics: &Metrics| metrics.sum("cmg_tunnels", &[]) == 0.0;
+    let by_gateway = gateway.wait_for_metrics("that its tunnels have been given up", none_left).await;
+    scene.note(format!("the gateway has noticed after {} ms", begin.elapsed().as_millis()));
+    let by_inside = wait_for_lost_gateway(scene).await;
+    scene.note(format!("the connection points have noticed after {} ms", begin.elapsed().as_millis()));
+    if by_gateway.is_ok() {
+        scene.ask_often(5, ECHO, 503, "CMGService_NoConnectionPoint").await?;
+    }
+    first(scene)?.set(Fault::None);
+    by_gateway?;
+    by_inside?;
+    note_return(scene).await
+}
+
+async fn silent_for_five_seconds(scene: &mut Scene) -> Result<()> {
+    scene.pause(1).await;
+    let before = first(scene)?.connections();
+    first(scene)?.set(Fault::Stall);
+    scene.pause(5).await;
+    first(scene)?.set(Fault::None);
+    scene.ask_often(5, ECHO, 200, "").await?;
+    let dialled = first(scene)?.connections() - before;
+    scene.note(format!("{dialled} tunnels were dialled anew"));
+    Ok(())
+}
+
+async fn cut_again_and_again(scene: &mut Scene, pause: Duration, (short, full): (u64, u64)) -> Result<()> {
+    let lasts = Duration::from_secs(scene.seconds(short, full));
+    let mut cutting = tokio::task::JoinSet::new();
+    let cutters = scene.stack.tunnel_proxies.iter().map(|proxy| proxy.cutter(pause));
+    cutters.for_each(|cutter| drop(cutting.spawn(cutter)));
+    tokio::time::sleep(lasts).await;
+    cutting.shutdown().await;
+    let dialled: u64 = scene.stack.tunnel_proxies.iter().map(FaultProxy::connections).sum();
+    scene.note(format!("{dialled} tunnels were dialled in all"));
+    note_return(scene).await
+}
+
+async fn flip(scene: &mut Scene) -> Result<()> {
+    let before = first(scene)?.connections();
+    for direction in [Direction::Up, Direction::Down] {
+        first(scene)?.set(Fault::Flip(direction, 100));
+        scene.pause(5).await;
+    }
+    first(scene)?.set(Fault::None);
+    let dialled = first(scene)?.connections() - before;
+    ensure!(dialled > 0, "no tunnel was dialled anew: nothing was wrong, or nobody noticed");
+    scene.note(format!("{dialled} tunnels were dialled anew"));
+    note_return(scene).await
+}
+
+async fn slow(scene: &mut Scene) -> Result<()> {
+    scene.stack.tunnel_proxies.iter().for_each(|proxy| proxy.set(Fault::Slow(100_000)));
+    let mut connection = scene.stack.client()?.connect().await?;
+    let mut download = connection.send(Request::get(&mp("SMS_MP/beside/_/huge?bytes=24000000"))).await?;
+    let mut came = 0;
+    let (small, downloaded) = tokio::join!(scene.ask_often(20, ECHO, 200, ""), async {
+        while let Ok(Ok(Some(data))) = tokio::time::timeout(Duration::from_secs(10), download.next()).await {
+            came += data.len();
+            if came > 1_000_000 {
+                break;
+            }
+        }
+        came
+    });
+    drop((download, connection));
+    scene.stack.tunnel_proxies.iter().for_each(|proxy| proxy.set(Fault::None));
+    scene.note(format!("{downloaded} bytes of the download came meanwhile"));
+    ensure!(downloaded > 0, "nothing of the download came");
+    small
+}
+
+async fn drain_slowly(scene: &mut Scene) -> Result<()> {
+    for direction in [Direction::Up, Direction::Down] {
+        first(scene)?.set(Fault::SlowDrain(direction));
+        scene.pause(5).await;
+    }
+    first(scene)?.set(Fault::None);
+    until(async || Ok(scene.ask(0, ECHO).await.is_ok_and(|asked| asked.status == 200))).await?;
+    note_return(scene).await
+}
