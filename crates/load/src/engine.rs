@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::at_role;
 use crate::error::LoadError;
@@ -79,6 +79,8 @@ struct Run {
     site: Site,
     begun: Instant,
     next: AtomicU64,
+    /// Turns that were taken, which the plan's rate and number bound. Clients that only wait take none.
+    turns: AtomicU64,
     is_over: AtomicBool,
     stop: watch::Receiver<bool>,
     not_connected: AtomicU64,
@@ -98,6 +100,7 @@ pub async fn run(
         site: site.clone(),
         begun: Instant::now(),
         next: AtomicU64::new(0),
+        turns: AtomicU64::new(0),
         is_over: AtomicBool::new(false),
         stop,
         not_connected: AtomicU64::new(0),
@@ -169,6 +172,8 @@ async fn send_waits(run: Arc<Run>, mut line: Line) {
         let number = run.next.fetch_add(1, Relaxed);
         let worded = run.wording().wait(number);
         run.send(&mut line, worded).await;
+        // One that is refused at once does not ask as fast as it can.
+        sleep(limits::WAIT_PAUSE).await;
     }
 }
 
@@ -191,14 +196,25 @@ impl Run {
 
     /// The number of the next request when its time has come; none at the end of the run.
     async fn turn(&self) -> Option<u64> {
-        let number = self.next.fetch_add(1, Relaxed);
+        let turn = self.turns.fetch_add(1, Relaxed);
         if let Some(rate) = self.plan.rate {
-            sleep_until(self.begun + Duration::from_secs(1) * (number / rate) as u32 + part(number % rate, rate)).await;
+            let due = self.begun + Duration::from_secs(1) * (turn / rate) as u32 + part(turn % rate, rate);
+            tokio::select! {
+                () = sleep_until(due) => {}
+                () = self.stopped() => {}
+            }
         }
         let is_over = *self.stop.borrow()
-            || self.plan.requests.is_some_and(|requests| number >= requests)
+            || self.plan.requests.is_some_and(|requests| turn >= requests)
             || self.plan.duration.is_some_and(|duration| self.begun.elapsed() >= duration);
-        (!is_over).then_some(number)
+        (!is_over).then(|| self.next.fetch_add(1, Relaxed))
+    }
+
+    /// Waits until somebody stops the run, which may be never.
+    async fn stopped(&self) {
+        if self.stop.clone().wait_for(|stop| *stop).await.is_err() {
+            std::future::pending().await
+        }
     }
 
     async fn send(&self, line: &mut Line, worded: Worded) {

@@ -27,6 +27,8 @@ pub const CONNECT_PATIENCE: Duration = Duration::from_secs(60);
 pub const CONNECT: Duration = Duration::from_secs(20);
 /// An ordinary poll waits so many milliseconds, from and to.
 pub const POLL: (u64, u64) = (50, 800);
+/// Between two waits of a client that only waits.
+pub const WAIT_PAUSE: Duration = Duration::from_millis(100);
 /// Between two releases of one waiting poll.
 pub const RELEASE_PAUSE: Duration = Duration::from_millis(100);
 /// One question to an admin page.
