@@ -1,6 +1,7 @@
 //! `cargo xtask load`: sends a load through a whole installation, restarts programs under it where asked for, and
 //! accounts for every request by three counts: its own, the role's and the gateways'. Fails on any fault.
 
+mod curves;
 mod demo;
 mod restarts;
 
@@ -15,12 +16,13 @@ use tokio::sync::watch;
 
 use crate::root;
 use crate::run::Steps;
+use curves::Curves;
 use restarts::Restart;
 
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Load the installation of this running demo instead of one of its own
-    #[arg(long, value_name = "demo.json", conflicts_with_all = ["gateways", "connection_points", "restart", "release"])]
+    #[arg(long, value_name = "demo.json", conflicts_with_all = ["gateways", "connection_points", "restart", "release", "curves"])]
     demo: Option<PathBuf>,
     /// Gateway instances
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=16))]
@@ -52,6 +54,9 @@ pub struct Arguments {
     /// Restart these programs in good order, one at a time, again and again until the load ends
     #[arg(long, value_enum)]
     restart: Option<Restart>,
+    /// Draw what the programs hold meanwhile, and write a line for each look at them here, every 10 s
+    #[arg(long, value_name = "FILE.csv", conflicts_with = "restart")]
+    curves: Option<PathBuf>,
     /// Where keys, configuration, logs and the record of every request go and stay
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
@@ -121,7 +126,20 @@ async fn load_own(arguments: &Arguments, steps: &Steps) -> Result<Verdict> {
         let _ = over.send(true);
         record
     };
-    let (record, restarted) = tokio::join!(sending, restarts::roll(&mut stack, arguments.restart, is_over));
+    let mut curves = arguments.curves.as_ref().map(|path| (Curves::of(&stack), path));
+    let watching = async {
+        match &mut curves {
+            Some((curves, _)) => curves.watch(is_over.clone()).await,
+            None => Ok(()),
+        }
+    };
+    let restarting = restarts::roll(&mut stack, arguments.restart, is_over.clone());
+    let (record, restarted, watched) = tokio::join!(sending, restarting, watching);
+    watched?;
+    if let Some((curves, path)) = curves {
+        curves.write(path)?;
+        println!("\n{}", curves.drawn());
+    }
     if let Some(folder) = &kept {
         steps.say(&format!("logs and the record are in {}", folder.display()));
     }
