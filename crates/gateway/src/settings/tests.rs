@@ -219,15 +219,15 @@ fn certificates_that_no_client_would_accept_are_refused() {
     for (change, expected) in [
         (
             Box::new(names(&["other.example.net"])) as Box<dyn Fn(&Folder)>,
-            "gateway.toml:22:15: services[1].certificate: the certificate `CN=s` is not for `gateway.example.net`; it is for other.example.net",
+            "gateway.toml:23:15: services[1].certificate: the certificate `CN=s` is not for `gateway.example.net`; it is for other.example.net",
         ),
         (
             Box::new(names(&["*.example.net"])),
-            "gateway.toml:22:15: services[1].certificate: the certificate `CN=s` covers `gateway.example.net` only by the wildcard `*.example.net`; set allow_wildcard = true to accept that",
+            "gateway.toml:23:15: services[1].certificate: the certificate `CN=s` covers `gateway.example.net` only by the wildcard `*.example.net`; set allow_wildcard = true to accept that",
         ),
         (
             Box::new(names(&[])),
-            "gateway.toml:22:15: services[1].certificate: the certificate `CN=s` has no subject alternative name, so no client accepts it; have it issued with the DNS name `gateway.example.net`",
+            "gateway.toml:23:15: services[1].certificate: the certificate `CN=s` has no subject alternative name, so no client accepts it; have it issued with the DNS name `gateway.example.net`",
         ),
         (
             Box::new(|folder: &Folder| {
@@ -235,7 +235,7 @@ fn certificates_that_no_client_would_accept_are_refused() {
                     params.not_after = rcgen::date_time_ymd(2026, 12, 31);
                 });
             }),
-            "gateway.toml:22:15: services[1].certificate: the certificate of CN=s expired on 2026-12-31 00:00:00 UTC; renew it, or correct the clock",
+            "gateway.toml:23:15: services[1].certificate: the certificate of CN=s expired on 2026-12-31 00:00:00 UTC; renew it, or correct the clock",
         ),
         (
             Box::new(|folder: &Folder| {
