@@ -4,7 +4,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use cmg_e2e::admin::Admin;
 use cmg_e2e::fault_proxy::Fault;
+use cmg_e2e::metrics::Metrics;
 use cmg_load::Allowed;
 
 use super::scenario::{Scenario, Scene};
@@ -77,7 +79,10 @@ async fn hang_on_connect(scene: &mut Scene) -> Result<()> {
     let (listener, waiting) = full_queue()?;
     let url = format!("https://localhost:{}", listener.local_addr()?.port());
     scene.stack.publish(&role(&url)).await?;
-    scene.stack.gateways[0].wait_for_line(&["a site configuration is in force", "\"version\":2"]).await?;
+    for program in scene.stack.gateways.iter().chain(&scene.stack.connection_points) {
+        let in_force = |metrics: &Metrics| metrics.sum("cmg_site_configuration_version", &[]) == 2.0;
+        Admin::of(program)?.wait_for_metrics("that the second version is in force", in_force).await?;
+    }
     scene.note(format!("{} connections fill its queue", waiting.len()));
     let asked = scene.ask_often(1, BAD, 504, "CMGConnector_RoleTimeout").await;
     drop((listener, waiting));

@@ -241,11 +241,11 @@ fn certificates_that_no_client_would_accept_are_refused() {
             Box::new(|folder: &Folder| {
                 fs::copy(folder.folder.path().join("tunnel.key"), folder.folder.path().join("service.key")).unwrap();
             }),
-            "gateway.toml:23:7: services[1].key: FOLDER/service.key: the private key does not belong to the certificate `CN=service` in FOLDER/service.pem",
+            "gateway.toml:24:7: services[1].key: FOLDER/service.key: the private key does not belong to the certificate `CN=service` in FOLDER/service.pem",
         ),
         (
             Box::new(|folder: &Folder| folder.write("tunnel-ca.pem", "nothing")),
-            "gateway.toml:28:6: tunnel.ca: FOLDER/tunnel-ca.pem: holds no certificate; a block that begins with -----BEGIN CERTIFICATE----- is expected",
+            "gateway.toml:29:6: tunnel.ca: FOLDER/tunnel-ca.pem: holds no certificate; a block that begins with -----BEGIN CERTIFICATE----- is expected",
         ),
     ] {
         assert_eq!(service(&*change), expected);
