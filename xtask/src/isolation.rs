@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use cmg_e2e::Stack;
+use cmg_e2e::full_queue::FullQueue;
 use cmg_e2e::stack::{Builder, SERVICE_NAME};
 use tokio::task::spawn_blocking;
 
@@ -59,13 +60,13 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 async fn measure_all(arguments: &Arguments, steps: &Steps) -> Result<()> {
-    let ground = Ground::new()?;
+    let (ground, deaf) = (Ground::new()?, FullQueue::fill()?);
     let mut rows = Vec::new();
     for disturbance in
         Disturbance::ALL.into_iter().filter(|one| arguments.only.is_empty() || arguments.only.contains(one))
     {
         steps.say(disturbance.name());
-        let stack = disturbance.prepare(ground.builder()).start().await?;
+        let stack = disturbance.prepare(ground.builder(), &deaf).start().await?;
         let row = measure(arguments, disturbance, &stack).await.with_context(|| disturbance.name())?;
         println!("{row}");
         rows.push(row);

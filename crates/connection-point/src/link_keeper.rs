@@ -8,6 +8,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use cmg_core::jitter::at_random;
 use cmg_core::limits;
 use cmg_core::logs::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
@@ -15,7 +16,6 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use crate::instance::{Instance, LinkCheck, PlaceId};
 use crate::link_health::wanted;
 use crate::point::ConnectionPoint;
-use crate::redial::at_random;
 use lane::{LanePlaces, Opener};
 
 /// Keeps the link until its instance is retired.

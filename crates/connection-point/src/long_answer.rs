@@ -24,10 +24,11 @@ impl LongAnswer {
         Self { places, place: None, left: limits::WAITING_ANSWER }
     }
 
-    /// Ready when so many bytes more may be sent, which counts them as sent.
-    pub fn poll_send(&mut self, bytes: usize, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when so many bytes more may be sent, which counts them as sent. Most answers may send what they like, and
+    /// nobody counts their bytes.
+    pub fn poll_send(&mut self, bytes: impl FnOnce() -> usize, cx: &mut Context<'_>) -> Poll<()> {
         let Some(places) = self.places.as_mut().filter(|_| self.place.is_none()) else { return Poll::Ready(()) };
-        match self.left.checked_sub(bytes) {
+        match self.left.checked_sub(bytes()) {
             Some(left) => self.left = left,
             // Nobody closes the semaphore.
             None => self.place = ready!(places.poll_acquire(cx)),
@@ -42,7 +43,7 @@ mod tests {
     use std::task::Waker;
 
     fn may_send(answer: &mut LongAnswer, bytes: usize) -> bool {
-        answer.poll_send(bytes, &mut Context::from_waker(Waker::noop())).is_ready()
+        answer.poll_send(|| bytes, &mut Context::from_waker(Waker::noop())).is_ready()
     }
 
     /// Whatever their number, what they have sent together fits into the tunnel's window.

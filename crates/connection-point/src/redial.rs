@@ -1,9 +1,9 @@
 //! When to dial again (T-06): spread from the first time on, then full jitter under a bound that grows with every
 //! loss, never ending, small again after a tunnel that lived. A delay that the gateway asked for comes on top.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
+use cmg_core::jitter::at_random;
 use cmg_core::limits;
 
 /// The memory of one place for a tunnel.
@@ -36,14 +36,6 @@ impl Redial {
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
         limits::REDIAL_NEXT.saturating_mul(factor).min(limits::REDIAL_LONGEST)
     }
-}
-
-/// Any length of time up to this one, each as likely.
-pub fn at_random(most: Duration) -> Duration {
-    // Seeded by the system; jitter needs no better.
-    let random = RandomState::new().build_hasher().finish();
-    let share = random as f64 / u64::MAX as f64;
-    most.mul_f64(share.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]

@@ -110,7 +110,7 @@ impl<'a> Relay<'a> {
                     return self.answer.poll_cancelled(cx).map(|()| Err(Stop::Cancelled));
                 }
             };
-            if self.long_answer.poll_send(length_of_head(head) + length_of(&piece), cx).is_pending() {
+            if self.long_answer.poll_send(|| length_of_head(head) + length_of(&piece), cx).is_pending() {
                 self.ahead = Some(Ok(piece));
                 let _ = self.poll_send_head(head, cx)?;
                 return self.poll_stuck(cx);
@@ -162,7 +162,7 @@ impl<'a> Relay<'a> {
         if head.is_none() {
             return Ok(Poll::Ready(()));
         }
-        if self.long_answer.poll_send(length_of_head(head), cx).is_pending() {
+        if self.long_answer.poll_send(|| length_of_head(head), cx).is_pending() {
             return Ok(Poll::Pending);
         }
         self.send(head, Bytes::new(), None)?;

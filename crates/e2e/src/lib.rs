@@ -10,6 +10,7 @@ pub mod admin;
 pub mod cable;
 pub mod connect_proxy;
 pub mod fault_proxy;
+pub mod full_queue;
 pub mod metrics;
 pub mod raw_client;
 

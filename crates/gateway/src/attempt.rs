@@ -259,7 +259,7 @@ impl<'a> Attempt<'a> {
     fn give_up(&self, failure: Failure) -> Refusal {
         let Failure { refusal, .. } = failure;
         if self.may_have_run && refusal.kind.promises_no_execution() {
-            let detail = format!("the tunnel was lost, and the second connection point refused: {}", refusal.detail);
+            let detail = format!("a connection point may have run it before one said: {}", refusal.detail);
             return Refusal::new(RefusalKind::TunnelLost, detail);
         }
         refusal

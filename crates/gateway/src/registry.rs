@@ -121,6 +121,37 @@ struct SitePoints {
     lines: Arc<Lines>,
 }
 
+impl SitePoints {
+    /// Strictly in turns, passing over those that drain, stall or are full.
+    fn take_turn(&self, site: &str, worker: WorkerIndex, lane: Lane, place: Place) -> Result<Lease, Refusal> {
+        let (points, turn) = (&self.points, self.turns.get(worker.0).ok_or_else(|| nobody(site))?);
+        let first = turn.load(Ordering::Relaxed);
+        let next = |stalled_too| {
+            (0..points.len()).find_map(|offset| {
+                let at = first.wrapping_add(offset) % points.len();
+                let lease = points.get(at)?.lease(worker, lane, place, stalled_too)?;
+                turn.store(at + 1, Ordering::Relaxed);
+                Some(lease)
+            })
+        };
+        if let Some(lease) = next(false) {
+            return Ok(lease);
+        }
+        let mut left = points.iter().flat_map(|point| &point.tunnels).filter(|tunnel| !tunnel.is_draining()).peekable();
+        if left.peek().is_none() {
+            return Err(nobody(site));
+        }
+        // A stall is a suspicion: most that stall come back, and one that is dead is gone within seconds. Nobody else
+        // could serve, so a try costs little and a refusal would make an outage of every pause of the only link.
+        if left.all(|tunnel| tunnel.health.is_stalled())
+            && let Some(lease) = next(true)
+        {
+            return Ok(lease);
+        }
+        Err(full(site))
+    }
+}
+
 #[derive(Default)]
 struct Register {
     tunnels: BTreeMap<usize, Arc<Tunnel>>,
@@ -146,11 +177,13 @@ impl Registry {
 
     /// Whose turn it is. Refuses at once when nobody is there, everybody is full, or others wait for a place already.
     pub fn lease(&self, request: &AllowedRequest, worker: WorkerIndex) -> Result<Lease, Refusal> {
-        let place = Place::of(request);
-        if self.snapshot.load().sites.get(request.site()).is_some_and(|site| !site.lines.is_empty(place)) {
-            return Err(full(request.site()));
+        let (snapshot, site, place) = (self.snapshot.load(), request.site(), Place::of(request));
+        let points = snapshot.sites.get(site).ok_or_else(|| nobody(site))?;
+        if points.lines.is_empty(place) {
+            points.take_turn(site, worker, request.lane(), place)
+        } else {
+            Err(full(site))
         }
-        self.take_turn(request.site(), worker, request.lane(), place)
     }
 
     /// Waits for a place in the order of coming.
@@ -186,32 +219,7 @@ impl Registry {
 
     fn take_turn(&self, site: &str, worker: WorkerIndex, lane: Lane, place: Place) -> Result<Lease, Refusal> {
         let snapshot = self.snapshot.load();
-        let site_points = snapshot.sites.get(site).ok_or_else(|| nobody(site))?;
-        let (points, turn) = (&site_points.points, site_points.turns.get(worker.0).ok_or_else(|| nobody(site))?);
-        let first = turn.load(Ordering::Relaxed);
-        let next = |stalled_too| {
-            (0..points.len()).find_map(|offset| {
-                let at = first.wrapping_add(offset) % points.len();
-                let lease = points.get(at)?.lease(worker, lane, place, stalled_too)?;
-                turn.store(at + 1, Ordering::Relaxed);
-                Some(lease)
-            })
-        };
-        if let Some(lease) = next(false) {
-            return Ok(lease);
-        }
-        let mut left = points.iter().flat_map(|point| &point.tunnels).filter(|tunnel| !tunnel.is_draining()).peekable();
-        if left.peek().is_none() {
-            return Err(nobody(site));
-        }
-        // A stall is a suspicion: most that stall come back, and one that is dead is gone within seconds. Nobody else
-        // could serve, so a try costs little and a refusal would make an outage of every pause of the only link.
-        if left.all(|tunnel| tunnel.health.is_stalled())
-            && let Some(lease) = next(true)
-        {
-            return Ok(lease);
-        }
-        Err(full(site))
+        snapshot.sites.get(site).ok_or_else(|| nobody(site))?.take_turn(site, worker, lane, place)
     }
 
     /// The worker for a new tunnel of this connection point: the one that has the fewest of its interactive

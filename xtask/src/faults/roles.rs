@@ -1,11 +1,9 @@
 //! Roles that cannot be reached, say nothing, or restart. The load goes to a good role and must not feel the bad one.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::time::Duration;
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use cmg_e2e::admin::Admin;
 use cmg_e2e::fault_proxy::Fault;
+use cmg_e2e::full_queue::FullQueue;
 use cmg_e2e::metrics::Metrics;
 use cmg_load::Allowed;
 
@@ -60,33 +58,16 @@ fn role(internal_url: &impl std::fmt::Display) -> String {
     )
 }
 
-/// The one place where the kernel of this machine drops SYNs without a rule of a firewall.
-fn full_queue() -> Result<(TcpListener, Vec<TcpStream>)> {
-    const MOST: usize = 10_000;
-    let listener = TcpListener::bind("127.0.0.1:0").context("cannot listen")?;
-    let address: SocketAddr = listener.local_addr()?;
-    let mut waiting = Vec::new();
-    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
-        waiting.push(stream);
-        if waiting.len() > MOST {
-            bail!("the queue of {address} takes more than {MOST} connections");
-        }
-    }
-    Ok((listener, waiting))
-}
-
 async fn hang_on_connect(scene: &mut Scene) -> Result<()> {
-    let (listener, waiting) = full_queue()?;
-    let url = format!("https://localhost:{}", listener.local_addr()?.port());
+    let queue = FullQueue::fill()?;
+    let url = format!("https://localhost:{}", queue.address.port());
     scene.stack.publish(&role(&url)).await?;
     for program in scene.stack.gateways.iter().chain(&scene.stack.connection_points) {
         let in_force = |metrics: &Metrics| metrics.sum("cmg_site_configuration_version", &[]) == 2.0;
         Admin::of(program)?.wait_for_metrics("that the second version is in force", in_force).await?;
     }
-    scene.note(format!("{} connections fill its queue", waiting.len()));
-    let asked = scene.ask_often(1, BAD, 504, "CMGConnector_RoleTimeout").await;
-    drop((listener, waiting));
-    asked
+    scene.note(format!("{} connections fill its queue", queue.connections()));
+    scene.ask_often(1, BAD, 504, "CMGConnector_RoleTimeout").await
 }
 
 async fn restart(scene: &mut Scene) -> Result<()> {

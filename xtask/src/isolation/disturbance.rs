@@ -1,14 +1,13 @@
 //! Those who disturb: each begins, goes on until it is told to end, and says how much it did.
 
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use anyhow::{Context, Result};
 use cmg_client::{Client, Protocol, Request};
+use cmg_e2e::full_queue::FullQueue;
 use cmg_e2e::stack::Builder;
 use cmg_e2e::{Stack, mp};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -29,8 +28,6 @@ const POLLS_PER_CONNECTION: usize = 100;
 const FLOODING: usize = 64;
 /// More than all buffers on the way hold.
 const LARGE: u64 = 1 << 30;
-/// A port that takes no connection: nobody accepts on it, and its queue is full.
-const DEAF_PORT: u16 = 39_081;
 
 impl Disturbance {
     pub const ALL: [Disturbance; 6] = [
@@ -64,12 +61,13 @@ impl Disturbance {
         }
     }
 
-    /// What the installation needs for it.
-    pub fn prepare(self, builder: Builder) -> Builder {
+    /// What the installation needs for it, beside a role at `deaf`.
+    pub fn prepare(self, builder: Builder, deaf: &FullQueue) -> Builder {
         match self {
             Disturbance::RoleDropsSyn => builder.site(&format!(
-                "\n[[roles]]\nid = 20\nkind = \"custom\"\ninternal_url = \"https://127.0.0.1:{DEAF_PORT}\"\n\n\
-                 [[roles.custom]]\nname = \"deaf\"\nexternal_prefix = \"/extra/\"\nmethods = [\"GET\"]\n"
+                "\n[[roles]]\nid = 20\nkind = \"custom\"\ninternal_url = \"https://{}\"\n\n\
+                 [[roles.custom]]\nname = \"deaf\"\nexternal_prefix = \"/extra/\"\nmethods = [\"GET\"]\n",
+                deaf.address
             )),
             // Between what those who are timed ask for and what the flooding one does.
             Disturbance::Flood => builder
@@ -95,7 +93,6 @@ impl Disturbance {
                 stack.wait_at_role("never", "begun", SWALLOWED).await?;
             }
             Disturbance::RoleDropsSyn => {
-                disturbing.deaf = Some(deaf().await?);
                 for _ in 0..SWALLOWED {
                     disturbing.ask_again_and_again(&other, "/extra/x".to_owned()).await?;
                 }
@@ -115,34 +112,11 @@ impl Disturbance {
     }
 }
 
-/// A listener without room: what is left unanswered in its queue keeps the kernel from taking more.
-struct Deaf {
-    _listener: TcpListener,
-    _queued: Vec<TcpStream>,
-}
-
-async fn deaf() -> Result<Deaf> {
-    let address = SocketAddr::from(([127, 0, 0, 1], DEAF_PORT));
-    let socket = tokio::net::TcpSocket::new_v4()?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(address).with_context(|| format!("{address} is in use"))?;
-    let listener = socket.listen(1)?.into_std()?;
-    let mut queued = Vec::new();
-    // The first ones that are taken fill it; one that hangs shows that it is full.
-    while let Ok(connected) =
-        tokio::time::timeout(std::time::Duration::from_millis(500), TcpStream::connect(address)).await
-    {
-        queued.push(connected?);
-    }
-    Ok(Deaf { _listener: listener, _queued: queued })
-}
-
 /// A disturbance that goes on.
 #[derive(Default)]
 pub struct Disturbing {
     tasks: JoinSet<Result<()>>,
     done: Arc<AtomicU64>,
-    deaf: Option<Deaf>,
 }
 
 impl Disturbing {
