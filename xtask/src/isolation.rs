@@ -8,7 +8,7 @@ mod table;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use cmg_e2e::Stack;
 use cmg_e2e::full_queue::FullQueue;
 use cmg_e2e::stack::{Builder, SERVICE_NAME};
@@ -94,8 +94,7 @@ async fn measure(arguments: &Arguments, disturbance: Disturbance, stack: &Stack)
         let without = percentile(&target, arguments.seconds).await?;
         let disturbing = disturbance.begin(stack).await.context("the disturbance could not begin")?;
         let with = percentile(&target, arguments.seconds).await?;
-        let done = disturbing.end().await;
-        ensure!(done > 0, "nothing disturbed anybody");
+        disturbing.end().await?;
         row.add(without, with);
     }
     Ok(row)

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use cmg_client::{Client, Protocol, Request};
 use cmg_e2e::full_queue::FullQueue;
 use cmg_e2e::stack::Builder;
 use cmg_e2e::{Stack, mp};
 use tokio::task::JoinSet;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Disturbance {
@@ -28,6 +30,13 @@ const POLLS_PER_CONNECTION: usize = 100;
 const FLOODING: usize = 64;
 /// More than all buffers on the way hold.
 const LARGE: u64 = 1 << 30;
+/// Bytes of the bulk transfer in a tick: a line of 1 Gbit/s. Without a bound it takes every processor of a small machine
+/// on which all programs and their clients run, and what is measured is the scheduler.
+const LINE_PER_TICK: u64 = 125_000;
+/// Of one connection of the flood, between two requests: five times what an identity may ask, and no more than the
+/// machine bears, for the same reason.
+const FLOOD_PACE: Duration = Duration::from_micros(1_000_000 * FLOODING as u64 / 5000);
+const TICK: Duration = Duration::from_millis(1);
 
 impl Disturbance {
     pub const ALL: [Disturbance; 6] = [
@@ -55,8 +64,8 @@ impl Disturbance {
             Disturbance::StalledReaders => "64 clients have asked for 1 GiB each and read nothing",
             Disturbance::RoleSwallows => "64 requests at a role that reads them and never answers",
             Disturbance::RoleDropsSyn => "64 clients ask, again and again, for a role whose host takes no connection",
-            Disturbance::BulkTransfer => "another device downloads as fast as it goes",
-            Disturbance::Flood => "another device asks on 64 connections as fast as it goes; 429 for most of it",
+            Disturbance::BulkTransfer => "another device downloads by a line of 1 Gbit/s",
+            Disturbance::Flood => "another device asks 5,000 times a second on 64 connections; 429 for most of it",
             Disturbance::WaitingPolls => "10,000 long polls wait, 100 on each connection",
         }
     }
@@ -94,13 +103,13 @@ impl Disturbance {
             }
             Disturbance::RoleDropsSyn => {
                 for _ in 0..SWALLOWED {
-                    disturbing.ask_again_and_again(&other, "/extra/x".to_owned()).await?;
+                    disturbing.ask_again_and_again(&other, "/extra/x".to_owned(), TICK).await?;
                 }
             }
             Disturbance::BulkTransfer => disturbing.download_again_and_again(&other).await?,
             Disturbance::Flood => {
                 for _ in 0..FLOODING {
-                    disturbing.ask_again_and_again(&other, mp("SMS_MP/flood")).await?;
+                    disturbing.ask_again_and_again(&other, mp("SMS_MP/flood"), FLOOD_PACE).await?;
                 }
             }
             Disturbance::WaitingPolls => {
@@ -116,21 +125,27 @@ impl Disturbance {
 #[derive(Default)]
 pub struct Disturbing {
     tasks: JoinSet<Result<()>>,
-    done: Arc<AtomicU64>,
+    /// Requests that were begun: an answer may take longer than the disturbance lasts.
+    asked: Arc<AtomicU64>,
 }
 
 impl Disturbing {
-    /// Ends it; how many requests it had made.
-    pub async fn end(mut self) -> u64 {
+    /// Ends it. One that had ended by itself disturbed nobody.
+    pub async fn end(mut self) -> Result<()> {
+        ensure!(self.asked.load(Relaxed) > 0, "nothing disturbed anybody");
+        if let Some(ended) = self.tasks.try_join_next() {
+            ended??;
+            bail!("a disturbance was over too soon");
+        }
         self.tasks.shutdown().await;
-        self.done.load(Relaxed)
+        Ok(())
     }
 
     /// Asks, and reads nothing of the answer but its head.
     async fn hold(&mut self, client: &Client, rest: String) -> Result<()> {
         let mut connection = client.connect().await?;
+        self.asked.fetch_add(1, Relaxed);
         let reply = connection.send(Request::get(&mp(&rest))).await?;
-        self.done.fetch_add(1, Relaxed);
         self.tasks.spawn(async move {
             let _held = (connection, reply);
             std::future::pending().await
@@ -140,22 +155,25 @@ impl Disturbing {
 
     /// Asks, and waits for an answer that does not come.
     async fn ask(&mut self, client: &Client, target: String) -> Result<()> {
-        let (mut connection, done) = (client.connect().await?, Arc::clone(&self.done));
+        let (mut connection, asked) = (client.connect().await?, Arc::clone(&self.asked));
         self.tasks.spawn(async move {
-            done.fetch_add(1, Relaxed);
+            asked.fetch_add(1, Relaxed);
             connection.send(Request::new("POST", &target)).await?;
             Ok(())
         });
         Ok(())
     }
 
-    async fn ask_again_and_again(&mut self, client: &Client, target: String) -> Result<()> {
-        let (client, mut connection, done) = (client.clone(), client.connect().await?, Arc::clone(&self.done));
+    /// One request after the other, not faster than this.
+    async fn ask_again_and_again(&mut self, client: &Client, target: String, pace: Duration) -> Result<()> {
+        let (client, mut connection, asked) = (client.clone(), client.connect().await?, Arc::clone(&self.asked));
         self.tasks.spawn(async move {
+            let mut pace = ticks(pace);
             loop {
+                pace.tick().await;
+                asked.fetch_add(1, Relaxed);
                 let reply = connection.send(Request::get(&target)).await?;
                 reply.whole().await?;
-                done.fetch_add(1, Relaxed);
                 if connection.is_closed() {
                     connection = client.connect().await?;
                 }
@@ -165,12 +183,20 @@ impl Disturbing {
     }
 
     async fn download_again_and_again(&mut self, client: &Client) -> Result<()> {
-        let (mut connection, done) = (client.connect().await?, Arc::clone(&self.done));
+        let (mut connection, asked) = (client.connect().await?, Arc::clone(&self.asked));
         self.tasks.spawn(async move {
+            let mut line = ticks(TICK);
             loop {
+                asked.fetch_add(1, Relaxed);
                 let mut reply = connection.send(Request::get(&mp(&format!("SMS_MP/_/huge?bytes={LARGE}")))).await?;
-                done.fetch_add(1, Relaxed);
-                reply.count().await?;
+                let mut due = 0;
+                while let Some(data) = reply.next().await? {
+                    due += data.len() as u64;
+                    while due >= LINE_PER_TICK {
+                        line.tick().await;
+                        due -= LINE_PER_TICK;
+                    }
+                }
             }
         });
         Ok(())
@@ -181,9 +207,9 @@ impl Disturbing {
             let connection = client.connect().await?;
             for _ in 0..POLLS_PER_CONNECTION {
                 let mut hand = connection.another().context("HTTP/2 has as many hands as one likes")?;
-                let done = Arc::clone(&self.done);
+                let asked = Arc::clone(&self.asked);
                 self.tasks.spawn(async move {
-                    done.fetch_add(1, Relaxed);
+                    asked.fetch_add(1, Relaxed);
                     hand.send(Request::get(&mp("BGB/_/poll?key=isolation"))).await?;
                     Ok(())
                 });
@@ -191,4 +217,11 @@ impl Disturbing {
         }
         Ok(())
     }
+}
+
+/// Time that was missed is not made up for.
+fn ticks(every: Duration) -> Interval {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }

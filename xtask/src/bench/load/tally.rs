@@ -25,6 +25,11 @@ impl Tally {
         self.errors.extend(other.errors);
     }
 
+    /// Nothing may go wrong before anything is counted.
+    pub fn succeeded(self) -> anyhow::Result<()> {
+        self.errors.into_iter().next().map_or(Ok(()), |error| Err(anyhow::Error::msg(error)))
+    }
+
     pub fn outcome(mut self, took: Duration) -> Outcome {
         self.times.sort_unstable();
         Outcome {

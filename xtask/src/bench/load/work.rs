@@ -79,8 +79,9 @@ impl Prepared {
             Work::Paced { connections, per_second, seconds, stalled } => {
                 let stalled = stall(target, stalled).await?;
                 let connections = open(target, Version::Http1, connections).await?;
-                let connections = warm_up(connections, &get).await?;
                 let interval = Duration::from_secs_f64(connections.len() as f64 / per_second);
+                let (connections, tally) = at_pace(connections, &get, interval, WARM_UP).await;
+                tally.succeeded().context("warming up")?;
                 let time = Duration::from_secs_f64(seconds);
                 Ok(Prepared::Paced { connections, request: get, interval, time, _stalled: stalled })
             }
@@ -120,14 +121,7 @@ impl Prepared {
                 tally
             }
             Prepared::Paced { connections, request, interval, time, .. } => {
-                let (interval, end, count) = (*interval, start + *time, connections.len());
-                let mut first = start;
-                each(std::mem::take(connections), |connection| {
-                    first += interval / count.max(1) as u32;
-                    paced(connection, Arc::clone(request), first, interval, end)
-                })
-                .await
-                .1
+                at_pace(std::mem::take(connections), request, *interval, *time).await.1
             }
         };
         tally.outcome(start.elapsed())
@@ -176,10 +170,24 @@ async fn open(target: &Target, version: Version, count: usize) -> Result<Vec<Con
 async fn warm_up(connections: Vec<Connection>, request: &Arc<SmallRequest>) -> Result<Vec<Connection>> {
     let end = Instant::now() + WARM_UP;
     let (connections, tally) = each(connections, |connection| closed_loop(connection, Arc::clone(request), end)).await;
-    match tally.errors.into_iter().next() {
-        Some(error) => Err(anyhow::Error::msg(error).context("warming up")),
-        None => Ok(connections),
-    }
+    tally.succeeded().context("warming up")?;
+    Ok(connections)
+}
+
+/// Each connection at this interval, one after the other within it.
+async fn at_pace(
+    connections: Vec<Connection>,
+    request: &Arc<SmallRequest>,
+    interval: Duration,
+    time: Duration,
+) -> (Vec<Connection>, Tally) {
+    let (start, count) = (Instant::now(), connections.len().max(1) as u32);
+    let mut first = start;
+    each(connections, |connection| {
+        first += interval / count;
+        paced(connection, Arc::clone(request), first, interval, start + time)
+    })
+    .await
 }
 
 async fn closed_loop(mut connection: Connection, request: Arc<SmallRequest>, end: Instant) -> (Connection, Tally) {
