@@ -15,6 +15,8 @@ const CONNECTION_POINTS: usize = 10;
 /// Beside one for each of two workers.
 const BULK_CONNECTIONS: usize = 8;
 const CLIENTS: usize = 10_000;
+/// For the log and the records of what was asked to be written.
+const SETTLING: Duration = Duration::from_secs(2);
 const WATCHED: Duration = Duration::from_secs(30);
 
 /// Shares of one processor, in percent.
@@ -31,7 +33,10 @@ pub async fn measure(builder: Builder) -> Result<Idle> {
     let builder = builder.connection_points(CONNECTION_POINTS).workers(2);
     let builder = builder.gateway_setting("TUNNEL__BULK_CONNECTIONS", &BULK_CONNECTIONS.to_string());
     let stack = builder.start().await?;
-    let clients = Load::prepare(&super::target(&stack)?, Work::Idle { connections: CLIENTS })?;
+    let mut clients = Load::prepare(&super::target(&stack)?, Work::Idle { connections: CLIENTS })?;
+    // One that never asks anything is shown the door before long.
+    clients.go().context("the first request of each client")?;
+    std::thread::sleep(SETTLING);
     let gateway = [stack.gateways.first().context("no gateway")?.pid()];
     let connection_points: Vec<u32> = stack.connection_points.iter().map(|program| program.pid()).collect();
     let (outside, inside) = (CpuTime::of(&gateway)?, CpuTime::of(&connection_points)?);
@@ -43,6 +48,6 @@ pub async fn measure(builder: Builder) -> Result<Idle> {
         gateway_percent: percent(CpuTime::of(&gateway)?.since(outside)),
         connection_points_percent: percent(CpuTime::of(&connection_points)?.since(inside)),
     };
-    drop(clients);
+    clients.go().context("not every client was still connected")?;
     Ok(idle)
 }
