@@ -12,12 +12,17 @@ use anyhow::{Context, Result, bail, ensure};
 use cmg_e2e::Stack;
 use cmg_e2e::program::Program;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::sleep;
 
 use crate::root;
 use crate::run::Steps;
 
 /// A program that has not ended by itself by then is killed.
 const STOP: Duration = Duration::from_secs(10);
+/// Between looks at what has ended.
+const LOOK: Duration = Duration::from_millis(500);
+/// Until what has ended is started again: long enough to see how the others do without it.
+const AGAIN: Duration = Duration::from_secs(5);
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -108,7 +113,7 @@ async fn demonstrate(arguments: &Arguments, folder: &Path, steps: &Steps) -> Res
     let failed = steps::walk(&stack, arguments.internal_url.is_some()).await?;
     record::print(&stack)?;
     if !arguments.once {
-        stay(&mut stack).await?;
+        stay(&mut stack, arguments.internal_url.is_some()).await?;
     }
     steps.say("stopping");
     stop(&mut stack).await?;
@@ -129,25 +134,51 @@ fn origin_of(url: &str) -> Result<String> {
     Ok(format!("https://{server}"))
 }
 
-/// Waits for Ctrl-C or SIGTERM, or until a program ends by itself, which is an error.
-async fn stay(stack: &mut Stack) -> Result<()> {
-    println!("\neverything stays up until Ctrl-C");
+/// Waits for Ctrl-C or SIGTERM. A gateway or a connection point that ends is started again after a while, as whatever
+/// runs services does: killing one and watching the other is a thing to try. Without the role there is nothing to see.
+async fn stay(stack: &mut Stack, internal: bool) -> Result<()> {
+    println!("\neverything stays up until Ctrl-C; kill a gateway or a connection point and it is started again");
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
-    let mut look = tokio::time::interval(Duration::from_millis(500));
+    let mut look = tokio::time::interval(LOOK);
     loop {
+        tokio::select! {
+            // First: Ctrl-C ends the programs as well.
+            biased;
+            _ = interrupted.recv() => return Ok(()),
+            _ = terminated.recv() => return Ok(()),
+            _ = look.tick() => {}
+        }
+        let Some(ended) = programs(stack).find_map(|program| program.ended().map(|how| (program.name.clone(), how)))
+        else {
+            continue;
+        };
+        let (name, how) = ended;
+        if name == stack.site_role.name {
+            bail!("{name} ended by itself ({how}){}", stack.site_role.last_words());
+        }
+        println!("{name} has ended ({how}) and is started again in {} s", AGAIN.as_secs());
         tokio::select! {
             _ = interrupted.recv() => return Ok(()),
             _ = terminated.recv() => return Ok(()),
-            _ = look.tick() => {
-                for program in programs(stack) {
-                    if let Some(status) = program.ended() {
-                        bail!("{} ended by itself ({status}){}", program.name, program.last_words());
-                    }
-                }
-            }
+            () = sleep(AGAIN) => {}
         }
+        let pid = start_again(stack, &name).await?;
+        record::write(stack, internal)?;
+        println!("{name} runs as process {pid}; {} tells its new admin address", record::FILE);
     }
+}
+
+/// At the same addresses and with the same state; its log begins anew.
+async fn start_again(stack: &mut Stack, name: &str) -> Result<u32> {
+    let place = |programs: &[Program]| programs.iter().position(|program| program.name == name);
+    if let Some(at) = place(&stack.gateways) {
+        stack.restart_gateway(at).await?;
+    } else if let Some(at) = place(&stack.connection_points) {
+        stack.restart_connection_point(at).await?;
+    }
+    let program = stack.programs().find(|program| program.name == name);
+    Ok(program.context("no such program")?.pid())
 }
 
 /// Outside first: nobody is cut off by what still runs behind.
