@@ -13,14 +13,19 @@ pub fn work_tree() -> PathBuf {
     Path::new(&this_crate).parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
-/// The command that builds the three programs.
+/// The command that builds the three programs: for production alone, as they are shipped; for everything else together
+/// with the whole workspace, since with other features of the same libraries each of those would be built twice.
 pub fn build_programs(release: bool) -> Command {
     let mut command = Command::new("cargo");
     command.current_dir(work_tree()).args(["build", "--bins"]);
-    for package in ["cmg-gateway", "cmg-connection-point", "cmg-mock-site-role"] {
-        command.args(["--package", package]);
+    if release {
+        command.arg("--release");
+        for package in ["cmg-gateway", "cmg-connection-point", "cmg-mock-site-role"] {
+            command.args(["--package", package]);
+        }
+    } else {
+        command.arg("--workspace");
     }
-    command.args(release.then_some("--release"));
     command
 }
 
