@@ -265,7 +265,9 @@ impl Registry {
 
     fn register(self: &Arc<Self>, arrival: Arrival) -> Result<Registration, StaysAway> {
         let mut register = self.lock();
-        let took_over = register.take_over(&arrival)?;
+        if let Some(wait) = register.succession.stays_away(&arrival.identity, &arrival.newcomer.process.boot_id) {
+            return Err(StaysAway(wait));
+        }
         let new_lines = || Lines::new(Arc::downgrade(self), arrival.identity.site.clone());
         let lines = Arc::clone(register.lines.entry(arrival.identity.site.clone()).or_insert_with(new_lines));
         register.last_number += 1;
@@ -287,6 +289,8 @@ impl Registry {
         });
         register.tunnels.insert(tunnel.number, Arc::clone(&tunnel));
         self.publish(&mut register);
+        // After the newcomer can be seen: other workers read meanwhile, and there is never a moment without anybody.
+        let took_over = register.take_over(&tunnel);
         drop(register);
         lines.changed();
         Ok(Registration { registry: Arc::clone(self), tunnel, took_over })
@@ -334,15 +338,12 @@ impl Registry {
 }
 
 impl Register {
-    /// Drains the tunnels of the processes whose place this one takes, if it takes one.
-    fn take_over(&mut self, arrival: &Arrival) -> Result<Option<Conflict>, StaysAway> {
-        let (identity, to) = (&arrival.identity, arrival.newcomer.process);
+    /// Drains the tunnels of the processes whose place a newcomer takes, if it takes one.
+    fn take_over(&mut self, newcomer: &Tunnel) -> Option<Conflict> {
+        let (identity, to) = (&newcomer.identity, newcomer.process);
         let is_another = |tunnel: &&Arc<Tunnel>| {
-            *tunnel.identity == **identity && tunnel.process.boot_id != to.boot_id && !tunnel.replaced.is_cancelled()
+            tunnel.identity == *identity && tunnel.process.boot_id != to.boot_id && !tunnel.replaced.is_cancelled()
         };
-        if let Some(wait) = self.succession.stays_away(identity, &to.boot_id) {
-            return Err(StaysAway(wait));
-        }
         let mut from = None;
         for tunnel in self.tunnels.values().filter(is_another) {
             // Nobody in line is told: the newcomer serves them.
@@ -350,7 +351,7 @@ impl Register {
             tunnel.replaced.cancel();
             from = Some(tunnel.process);
         }
-        Ok(from.map(|from| self.succession.note(identity, from, to)))
+        from.map(|from| self.succession.note(identity, from, to))
     }
 }
 

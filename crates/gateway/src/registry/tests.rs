@@ -1,6 +1,7 @@
 //! Whose turn it is, without sockets: the tunnels here lead nowhere.
 
 use std::net::SocketAddr;
+use std::task::{Context, Wake, Waker};
 
 use super::*;
 
@@ -250,6 +251,31 @@ async fn who_comes_last_takes_over_from_a_ghost_at_once() {
     tokio::time::advance(limits::REPLACED_RETRY / 3).await;
     assert_eq!(arrives(&registry, 1).await.err(), Some(StaysAway(limits::REPLACED_RETRY / 3 * 2)));
     assert!(!new.tunnel().is_draining());
+}
+
+/// What another worker finds at the very moment at which the last of the old tunnels is told to go.
+struct OtherWorker {
+    registry: Arc<Registry>,
+    found: Mutex<Option<Result<Lease, Refusal>>>,
+}
+
+impl Wake for OtherWorker {
+    fn wake(self: Arc<Self>) {
+        *self.found.lock().unwrap() = Some(lease_on(&self.registry, 0, Lane::Interactive));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_take_over_has_no_moment_without_anybody() {
+    let registry = Registry::new(1);
+    let old = arrives(&registry, 1).await.ok().unwrap();
+    let other = Arc::new(OtherWorker { registry: Arc::clone(&registry), found: Mutex::default() });
+    let mut replaced = Box::pin(old.tunnel().replaced.cancelled());
+    assert!(replaced.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(&other)))).is_pending());
+    let new = arrives(&registry, 2).await.ok().unwrap();
+    let found = other.found.lock().unwrap().take().expect("the old one was not told to go");
+    let lease = found.unwrap_or_else(|refusal| panic!("{refusal:?}"));
+    assert_eq!(lease.tunnel().number(), new.tunnel().number());
 }
 
 #[tokio::test(start_paused = true)]
