@@ -93,6 +93,8 @@ pub async fn watch(instance: Arc<Instance>) {
     loop {
         tick.tick().await;
         instance.identities.sweep(Instant::now());
+        // A tunnel that recovers calls nobody.
+        instance.registry.serve_lines();
         for (level, change) in near.judge(&levels(&instance)) {
             say(level, change);
         }
@@ -130,7 +132,41 @@ fn say(level: &Level, change: Change) {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
+    use cmg_core::http1::BodyLength;
+    use futures_util::FutureExt;
+    use tokio::time::timeout;
+
     use super::*;
+    use crate::filter::AllowedRequest;
+    use crate::test_instance::TestInstance;
+    use crate::test_site::authenticated;
+
+    /// Nobody gives a place back, and nobody comes: one that was silent is heard again.
+    #[tokio::test(start_paused = true)]
+    async fn a_tunnel_that_recovers_serves_who_waits() {
+        let gateway = TestInstance::with_points(2).await;
+        let (instance, here) = (&gateway.worker.instance, gateway.worker.index);
+        let path = "/CCM_Proxy_MutualAuth/5/CCM_System";
+        let request = authenticated(&instance.published(), path, &gateway.client);
+        let request = AllowedRequest::filter(request, b"GET", BodyLength::None, 0, Instant::now()).unwrap();
+        let silent = &gateway.points[1].pulse;
+        silent.stall();
+        let mut held = Vec::new();
+        while let Ok(lease) = instance.registry.lease(&request, here) {
+            held.push(lease);
+        }
+        let mut turn = instance.registry.line_up(&request, here).unwrap();
+        silent.beat();
+        assert!(poll_fn(|cx| turn.poll(cx)).now_or_never().is_none(), "who told it?");
+        let served = timeout(limits::QUEUE_TIMEOUT, poll_fn(|cx| turn.poll(cx)));
+        let lease = tokio::select! {
+            () = watch(Arc::clone(instance)) => unreachable!(),
+            served = served => served.expect("it waits on").unwrap(),
+        };
+        assert_eq!(lease.tunnel().number(), gateway.points[1].tunnel.tunnel().number());
+    }
 
     fn clients(now: usize) -> [Level; 1] {
         [Level { limit: Limit::Clients, tunnel: None, now, most: 6000 }]

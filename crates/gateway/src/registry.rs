@@ -253,6 +253,13 @@ impl Registry {
         snapshot.sites.get(site).map_or(0, |site| site.points.iter().filter(is_usable).count())
     }
 
+    /// Gives those in line what nobody has told them of: a tunnel that is heard again, or may be tried again.
+    pub fn serve_lines(&self) {
+        for site in self.snapshot.load().sites.values() {
+            site.lines.changed();
+        }
+    }
+
     /// Every tunnel, in the order of their coming.
     pub fn tunnels(&self) -> Vec<Arc<Tunnel>> {
         self.lock().tunnels.values().cloned().collect()

@@ -143,6 +143,8 @@ pub struct TestInstance {
 /// A connection point with one tunnel.
 pub struct TestPoint {
     pub tunnel: Registration,
+    /// What its socket tells.
+    pub pulse: Arc<Pulse>,
     /// Open and silent unless somebody speaks there.
     pub far_end: Option<DuplexStream>,
     /// Ends with the connection.
@@ -169,9 +171,10 @@ impl TestInstance {
             let identity = format!("cmg:PS1/cp{number}/{number:032x}").parse().unwrap();
             let process = Process { boot_id: [1; 16], started_micros: 0, address: ([127, 0, 0, 1], 443).into() };
             let pulse = Arc::new(Pulse::new());
-            let newcomer = Newcomer { lane: Lane::Interactive, caller, pulse, process, max_active: 10 };
+            let heard = Arc::clone(&pulse);
+            let newcomer = Newcomer { lane: Lane::Interactive, caller, pulse: heard, process, max_active: 10 };
             let tunnel = instance.registry.place(identity).register(newcomer).unwrap_or_else(|_| panic!("sent away"));
-            points.push(TestPoint { tunnel, far_end: Some(far_end), driven });
+            points.push(TestPoint { tunnel, pulse, far_end: Some(far_end), driven });
         }
         let worker = Worker { index: WorkerIndex(0), instance };
         let client = client([trusted.leaf("device")]);
