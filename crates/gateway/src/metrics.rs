@@ -46,7 +46,6 @@ pub struct HandshakesFailed {
 
 /// What becomes of tunnels, and of the connection points at their other ends.
 pub struct TunnelMetrics {
-    pub usable: Gauge,
     pub stalled: Counter,
     pub ended: CounterFamily<1>,
     pub handshakes_paced: Counter,
@@ -57,7 +56,6 @@ pub struct TunnelMetrics {
 impl TunnelMetrics {
     fn new(registry: &Registry) -> Self {
         Self {
-            usable: registry.gauge("cmg_tunnels", "Tunnels that may be given work."),
             stalled: registry.counter(
                 "cmg_tunnels_stalled_total",
                 "Times that a tunnel was silent for so long that others got the work.",
@@ -234,6 +232,11 @@ impl GatewayMetrics {
         self.registry.gauge_from("cmg_rated_clients", help, move || Some(rated));
     }
 
+    /// Counted at each scrape.
+    pub fn tell_tunnels(&self, usable: impl Fn() -> usize + Send + Sync + 'static) {
+        self.registry.gauge_from("cmg_tunnels", "Tunnels that may be given work.", move || Some(usable() as f64));
+    }
+
     pub fn ended(&self, outcome: &str, status: u16) {
         let outcome = OUTCOMES.iter().position(|known| *known == outcome).unwrap_or_default();
         let counter = self.ended.get(outcome).and_then(|classes| classes.get(usize::from(status / 100)));
@@ -272,6 +275,7 @@ mod tests {
         let document = include_str!("../../../docs/operations.md");
         let metrics = GatewayMetrics::new();
         metrics.tell_clients(|| 0, 0.0);
+        metrics.tell_tunnels(|| 0);
         let rendered = metrics.registry.render();
         let names: Vec<&str> = rendered.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
         let names: Vec<&str> = names.iter().filter_map(|line| line.split(' ').next()).collect();

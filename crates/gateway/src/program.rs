@@ -165,6 +165,8 @@ pub(crate) fn build(
     let instance = Instance::new(Parts { settings, metrics, keeper, published, spawner, client_tls, tunnel_tls });
     let (identities, rated) = (Arc::clone(&instance.identities), instance.settings.limits.rated_clients as f64);
     instance.metrics.tell_clients(move || identities.connected(), rated);
+    let registry = Arc::clone(&instance.registry);
+    instance.metrics.tell_tunnels(move || registry.usable_tunnels());
     Ok(instance)
 }
 

@@ -253,6 +253,11 @@ impl Registry {
         snapshot.sites.get(site).map_or(0, |site| site.points.iter().filter(is_usable).count())
     }
 
+    /// How many tunnels may be given work.
+    pub fn usable_tunnels(&self) -> usize {
+        self.lock().tunnels.values().filter(|tunnel| !tunnel.is_draining()).count()
+    }
+
     /// Gives those in line what nobody has told them of: a tunnel that is heard again, or may be tried again.
     pub fn serve_lines(&self) {
         for site in self.snapshot.load().sites.values() {

@@ -186,7 +186,6 @@ async fn serve(
         }
     };
     tell_take_over(&registration, instance);
-    let _usable = instance.metrics.tunnels.usable.hold();
     tracing::info!(%identity, lane = hello.lane.name(), program = hello.program, "a tunnel is up");
     let talk = Conversation { control, told, liveness, registration: &registration, instance };
     let end = talk.run().await?;

@@ -278,6 +278,17 @@ async fn a_take_over_has_no_moment_without_anybody() {
     assert_eq!(lease.tunnel().number(), new.tunnel().number());
 }
 
+#[tokio::test]
+async fn a_tunnel_that_drains_is_not_counted_as_usable() {
+    let registry = Registry::new(1);
+    let old = [arrives(&registry, 1).await.ok().unwrap(), arrives(&registry, 1).await.ok().unwrap()];
+    assert_eq!(registry.usable_tunnels(), 2);
+    let _new = arrives(&registry, 2).await.ok().unwrap();
+    assert_eq!(registry.usable_tunnels(), 1, "those that were replaced stay for what runs on them");
+    drop(old);
+    assert_eq!(registry.usable_tunnels(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn two_that_replace_each_other_are_an_alarm_and_restarts_are_none() {
     let registry = Registry::new(1);

@@ -125,6 +125,6 @@ async fn replaced(registration: &Registration, instance: &Instance) {
 
 /// As long as the tunnels that this instance has would take to come back, at the pace at which it would let them.
 fn redial_spread(instance: &Instance) -> Duration {
-    let tunnels = u32::try_from(instance.metrics.tunnels.usable.get()).unwrap_or(0);
+    let tunnels = u32::try_from(instance.registry.usable_tunnels()).unwrap_or(u32::MAX);
     Duration::from_secs((1 + tunnels / instance.settings.limits.tunnel_handshakes_per_second).into())
 }
