@@ -137,9 +137,11 @@ impl Conversation<'_> {
                     instance.place_is(place.id, PlaceState::Draining, Some(self.link.address.clone()));
                     self.control.say(PointSaying::Drain(left)).await;
                 }
-
+                () = &mut drained, if deadline.is_some() => {
+                    let too_late = async { tokio::select! { () = at(deadline) => {}, () = &mut ending => {} } };
+                    return self.leave(too_late).await;
+                }
                 () = at(deadline) => return self.stop().await,
-                () = &mut drained => return self.stop().await,
                 () = &mut ending => return self.stop().await,
             }
         }
@@ -163,11 +165,20 @@ impl Conversation<'_> {
         end
     }
 
+    /// Nothing runs any more, but what was answered may need long to cross the link, and the goodbye may overtake it:
+    /// the gateway ends the connection when it has everything, which whoever serves it sees.
+    async fn leave(&mut self, too_late: impl Future<Output = ()>) -> LinkEnd {
+        self.link.left.cancel();
+        self.control.say(stopping()).await;
+        let dead = async { while self.liveness.sign().await == Sign::Stalled {} };
+        tokio::select! { () = too_late => {}, () = dead => {} }
+        LinkEnd::Drained
+    }
+
+    /// Its time is over, whatever is still on its way.
     async fn stop(&mut self) -> LinkEnd {
-        let detail = "this connection point is stopping, its site uses this gateway no longer, or another of its \
-                      tunnels has taken this one's place"
-            .to_owned();
-        say_goodbye(&mut self.control, GoodbyeReason::Stopping, detail).await;
+        self.control.say(stopping()).await;
+        let _ = timeout(limits::HANG_UP, self.control.hung_up()).await;
         LinkEnd::Drained
     }
 
@@ -239,6 +250,12 @@ impl Conversation<'_> {
         );
         self.control.say(PointSaying::Configuration { version, publication }).await;
     }
+}
+
+fn stopping() -> PointSaying {
+    let detail = "this connection point is stopping, its site uses this gateway no longer, or another of its tunnels \
+                  has taken this one's place";
+    PointSaying::Goodbye(GoodbyeReason::Stopping, detail.to_owned())
 }
 
 /// Completes at that time; without one never.

@@ -3,6 +3,7 @@
 
 mod dial;
 
+use std::convert::Infallible;
 use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
@@ -164,13 +165,16 @@ async fn serve(place: &Place, Dialed { mut stream, address }: Dialed) -> LinkEnd
     let (server, call) = serving_control::server();
     let exchanges = Arc::clone(&link);
     let handle = move |served| exchange::serve(Arc::clone(&exchanges), served);
-    let closing = close_when_told(Arc::clone(&link));
-    let serving = serving::serve(stream, place.id.lane, &place.point.tasks, server, handle, closing);
+    let serving = serving::serve(stream, place.id.lane, &place.point.tasks, server, handle);
     let mut talking = pin!(control::converse(&link, call, violations));
     let served = tokio::select! {
         end = &mut talking => return end,
         served = serving => served,
+        never = close_when_told(&link) => match never {},
     };
+    if link.left.is_cancelled() {
+        return LinkEnd::Drained;
+    }
     // Both end when the connection does, and last words say more than its end.
     match timeout(limits::HANG_UP, talking).await {
         Ok(end) if end.was_said() => end,
@@ -183,10 +187,11 @@ async fn serve(place: &Place, Dialed { mut stream, address }: Dialed) -> LinkEnd
 }
 
 /// A drain has been told to the gateway before new exchanges are refused.
-async fn close_when_told(link: Arc<Link>) {
+async fn close_when_told(link: &Link) -> Infallible {
     link.place.retiring.cancelled().await;
     sleep(limits::DRAIN_NOTICE).await;
     link.closed.cancel();
+    pending().await
 }
 
 /// A gateway that refuses our certificate in TLS 1.3 says so only after the handshake.

@@ -84,7 +84,7 @@ async fn forward(
     let http1::AnswerHead { status, reason, mut fields, content_length, .. } = relay.answer_head().await?;
     headers::clean_answer(&mut fields);
     let role_micros = record.head_arrived(status);
-    relay.deliver(AnswerHead { status, reason, fields, content_length, role_micros }, &link.closed).await
+    relay.deliver(AnswerHead { status, reason, fields, content_length, role_micros }).await
 }
 
 /// Where the request goes by the configuration in force now, which is let go before anything is waited for.

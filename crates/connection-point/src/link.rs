@@ -21,6 +21,8 @@ pub struct Link {
     pub pulse: Arc<Pulse>,
     /// Cancelled when no new exchanges are taken any more.
     pub closed: CancellationToken,
+    /// Cancelled when the last word has been said and the gateway is to hang up.
+    pub left: CancellationToken,
     /// For the answers of endpoints that wait, beyond what needs no place.
     pub long_answers: Arc<Semaphore>,
     violations: mpsc::Sender<Accusation>,
@@ -85,6 +87,7 @@ impl Link {
             address,
             pulse,
             closed: CancellationToken::new(),
+            left: CancellationToken::new(),
             violations,
             exchanges: AtomicUsize::new(0),
             idle: Notify::new(),

@@ -13,7 +13,6 @@ use cmg_core::site_role::{RoleError, RoleExchange, RolePiece};
 use cmg_core::tunnel::message::AnswerHead;
 use cmg_core::tunnel::serving::{Answering, Incoming, Part};
 use cmg_core::url_mapping::Mapped;
-use tokio_util::sync::CancellationToken;
 
 use crate::admission::within;
 use crate::exchange::Stop;
@@ -80,19 +79,14 @@ impl<'a> Relay<'a> {
     }
 
     /// Streams the answer, the upload going on beside it. The upload may outlast it and is seen to its end.
-    pub async fn deliver(&mut self, head: AnswerHead, closed: &CancellationToken) -> Result<(), Stop> {
+    pub async fn deliver(&mut self, head: AnswerHead) -> Result<(), Stop> {
         let mut head = Some(head);
-        poll_fn(|cx| self.poll_deliver(&mut head, closed, cx)).await?;
+        poll_fn(|cx| self.poll_deliver(&mut head, cx)).await?;
         poll_fn(|cx| self.poll_rest_of_upload(cx)).await;
         Ok(())
     }
 
-    fn poll_deliver(
-        &mut self,
-        head: &mut Option<AnswerHead>,
-        closed: &CancellationToken,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Stop>> {
+    fn poll_deliver(&mut self, head: &mut Option<AnswerHead>, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
         self.poll_upload(cx).map_err(cut)?;
         loop {
             match self.answer.poll_room(cx) {
@@ -118,8 +112,7 @@ impl<'a> Relay<'a> {
             match piece {
                 RolePiece::End(trailers) => return Poll::Ready(self.send(head, Bytes::new(), Some(trailers))),
                 RolePiece::Data(data) => {
-                    // While draining the end waits for room of its own: then the data has surely left.
-                    let end = if closed.is_cancelled() { None } else { self.take_end(cx) };
+                    let end = self.take_end(cx);
                     let is_end = end.is_some();
                     self.send(head, data, end)?;
                     if is_end {

@@ -30,6 +30,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::settings::{ConnectionPointSettings, ProxyVariables};
 use crate::site::Site;
@@ -49,8 +50,8 @@ pub struct Stage {
 pub struct GatewayEnd {
     caller: Caller,
     control: Control,
-    /// Cancelled, it reads and writes nothing any more, and stays open.
-    frozen: CancellationToken,
+    /// While it is frozen it reads and writes nothing, and stays open.
+    frozen: watch::Sender<bool>,
     _connection: TaskHandle<()>,
 }
 
@@ -133,13 +134,14 @@ impl Stage {
         let first = ClientHello::read(&mut tcp, Instant::now() + limits::TUNNEL_ESTABLISH).await.unwrap();
         let stream = tls::accept(tcp, first, Arc::clone(&self.tls), FlushRule::AtOnce).await.unwrap();
         let (caller, connection) = calling::open(stream, Lane::Interactive).await.unwrap();
-        let frozen = CancellationToken::new();
-        let freeze = frozen.clone();
+        let (frozen, mut is_frozen) = watch::channel(false);
         let driven = async move {
             let mut connection = pin!(connection);
-            tokio::select! {
-                _ = &mut connection => {}
-                () = freeze.cancelled() => pending().await,
+            while is_frozen.wait_for(|frozen| !frozen).await.is_ok() {
+                tokio::select! {
+                    _ = &mut connection => return,
+                    _ = is_frozen.wait_for(|frozen| *frozen) => {}
+                }
             }
         };
         let driven = self.point.background.spawn("gateway's connection", driven);
@@ -356,7 +358,7 @@ async fn a_gateway_that_falls_silent_is_left() {
     let stage = Stage::new().await;
     let play = async {
         let gateway = stage.connected(&hello()).await;
-        gateway.frozen.cancel();
+        gateway.frozen.send_replace(true);
         tokio::time::pause();
         tokio::time::advance(limits::STALLED).await;
         tokio::time::advance(limits::HEARTBEAT_SILENCE).await;

@@ -24,15 +24,14 @@ use crate::tls::TlsStream;
 const ABORTED: &str = "10";
 const EXCHANGE: &str = "/cmg.tunnel.v1.Tunnel/Exchange";
 
-/// Serves one tunnel until it ends. Each exchange runs in a task of its own; `closing` begins a graceful
-/// end (GOAWAY, what runs finishes).
+/// Serves one tunnel until the other end hangs up. Each exchange runs in a task of its own. There is no GOAWAY: h2 would
+/// end the connection with the last stream, and what the socket still has to send would be lost with it.
 pub async fn serve<T, H, F>(
     mut stream: TlsStream,
     lane: Lane,
     tasks: &Tasks,
     control: TunnelServer<T>,
     handle: H,
-    closing: impl Future<Output = ()>,
 ) -> Result<(), TunnelBroken>
 where
     T: Tunnel,
@@ -41,17 +40,10 @@ where
 {
     let pulse = stream.pulse();
     let mut connection = settings::server(lane).handshake::<_, Piece>(stream).await?;
-    let (mut closing, pinging) = (std::pin::pin!(closing), ping_when_silent(connection.ping_pong(), pulse));
-    let mut pinging = std::pin::pin!(pinging);
-    let mut is_closing = false;
+    let mut pinging = std::pin::pin!(ping_when_silent(connection.ping_pong(), pulse));
     loop {
         let accepted = tokio::select! {
             biased;
-            () = &mut closing, if !is_closing => {
-                is_closing = true;
-                connection.graceful_shutdown();
-                continue;
-            }
             never = &mut pinging => match never {},
             accepted = connection.accept() => accepted,
         };

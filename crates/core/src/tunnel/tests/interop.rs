@@ -191,9 +191,8 @@ async fn a_plain_tonic_client_is_served() {
     let tasks = Tasks::new();
     let serving_tasks = tasks.clone();
     let control = TunnelServer::new(NoControl);
-    let served = tasks.spawn("tunnel", async move {
-        serve(dialled, Lane::Interactive, &serving_tasks, control, echo, std::future::pending()).await
-    });
+    let served =
+        tasks.spawn("tunnel", async move { serve(dialled, Lane::Interactive, &serving_tasks, control, echo).await });
     let builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
     let (sender, connection) = builder.handshake(TokioIo::new(accepted)).await.unwrap();
     let _connection = tasks.spawn("client connection", connection);

@@ -2,11 +2,12 @@
 
 use std::fs;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use cmg_client::Request;
 use cmg_core::limits;
 use cmg_core::refusal::RefusalKind;
 use cmg_e2e::admin::PATIENCE;
+use cmg_e2e::fault_proxy::Fault;
 use cmg_e2e::raw_client::RawConnection;
 use cmg_e2e::{Stack, mp, until};
 use tokio::net::TcpStream;
@@ -168,6 +169,35 @@ async fn a_connection_point_that_left_starts_nothing() -> Result<()> {
     assert_eq!(busy.answer("GET").await?.status, 200);
     drop((busy, late));
     assert!(stack.connection_points.remove(0).wait(PATIENCE).await?.success());
+    stack.finish().await
+}
+
+/// What the role has answered is still on its way down a slow link when the connection point is told to stop.
+#[tokio::test]
+async fn answers_that_a_stop_overtakes_arrive_whole() -> Result<()> {
+    const ANSWERS: usize = 32;
+    // As much as the tunnel takes of an answer that nobody reads: more than the systems keep, in all.
+    const BYTES: u64 = 250_000;
+    let mut stack = Stack::builder().workers(1).faulty_tunnels().start().await?;
+    stack.wait_for_tunnels(2).await?;
+    stack.tunnel_proxies[0].set(Fault::Slow(1_500_000));
+    let mut arriving = JoinSet::new();
+    for _ in 0..ANSWERS {
+        let mut connection = stack.client()?.connect().await?;
+        arriving.spawn(async move {
+            let ask = Request::get(&mp(&format!("SMS_MP/_/huge?bytes={BYTES}")));
+            connection.send(ask).await?.count().await
+        });
+    }
+    stack.wait_at_role("huge", "complete", ANSWERS).await?;
+    let inside = stack.connection_point_admin()?;
+    inside.wait_for_metrics("nothing runs", |metrics| metrics.sum("cmg_exchanges_running", &[]) == 0.0).await?;
+    ensure!(arriving.try_join_next().is_none(), "the link is not slow");
+    stack.connection_points[0].signal("TERM")?;
+    while let Some(arrived) = arriving.join_next().await {
+        assert_eq!(arrived??, BYTES);
+    }
+    ensure!(stack.connection_points.remove(0).wait(PATIENCE).await?.success(), "not drained in time");
     stack.finish().await
 }
 
