@@ -240,6 +240,7 @@ async fn polls_do_not_queue_behind_others() {
     let mut second = house.ask(second, "CCM_System");
     assert!((&mut second).now_or_never().is_none());
     assert!(house.ask(poll, "BGB").now_or_never().expect("it queued").is_ok());
+    assert!((&mut second).now_or_never().is_none(), "it was given a poll's place");
 }
 
 #[tokio::test(start_paused = true)]
