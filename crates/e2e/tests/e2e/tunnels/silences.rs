@@ -86,6 +86,9 @@ async fn a_stopped_connection_point_gets_nothing_until_it_goes_on() -> Result<()
     let stalled = |metrics: &cmg_e2e::metrics::Metrics| metrics.sum("cmg_tunnels_stalled_total", &[]) >= ALL as f64;
     stack.gateway_admin()?.wait_for_metrics("that its tunnels are stalled", stalled).await?;
     served(20).await?;
+    // Passed over, not tried and then sent elsewhere.
+    let metrics = stack.gateway_admin()?.metrics().await?;
+    assert_eq!(metrics.sum("cmg_requests_sent_again_total", &[]), 0.0, "{metrics:?}");
     stack.wait_for_tunnel_count(ALL).await?;
     served(100).await?;
     until(async || Ok(lines_with(&stack.gateways[0], "connection_point", "cp1").len() == 120)).await?;
