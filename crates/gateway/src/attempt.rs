@@ -138,6 +138,19 @@ struct Sent {
     bytes: usize,
 }
 
+impl Sent {
+    /// What is kept is far less than a stream takes without being asked. An error is no proof of anything: a role may
+    /// have the beginning by now, and the answer, or its absence, will tell.
+    fn send_rest(&self, calling: &mut Calling) {
+        for data in &self.data {
+            let _ = calling.send(data.clone(), None);
+        }
+        if let Some(end) = &self.end {
+            let _ = calling.send(Bytes::new(), Some(end.clone()));
+        }
+    }
+}
+
 impl<'a> Attempt<'a> {
     pub fn new(worker: &'a Worker, request: &'a AllowedRequest, lease: Lease) -> Self {
         Self { worker, request, lease, is_repeatable: false, sent: None, again: None, may_have_run: false }
@@ -167,7 +180,7 @@ impl<'a> Attempt<'a> {
         let opening = Opening::new(head, data, end);
         let fits = bytes <= limits::KEPT_BODY;
         self.sent = fits.then(|| Sent { opening: opening.clone(), data: Vec::new(), end: None, bytes });
-        match self.lease.tunnel().caller.start(opening) {
+        match self.lease.tunnel().start(opening) {
             Ok(calling) => Ok(calling),
             Err(broken) => self.elsewhere(Failure::unwritten(&broken)),
         }
@@ -208,22 +221,16 @@ impl<'a> Attempt<'a> {
 
     /// Sends the request again if that is safe and somebody is there; otherwise the client gets this refusal.
     pub fn elsewhere(&mut self, failure: Failure) -> Result<Calling, Refusal> {
-        let metrics = &self.worker.instance.metrics;
+        let metrics = &self.worker.instance.metrics.sending_again;
         self.may_have_run |= failure.proof.is_none();
-        let decided = self.decide(&failure).and_then(|why| {
-            let instance = &self.worker.instance;
-            let elsewhere = (self.lease.tunnel(), why.where_to());
-            let lease = instance.registry.lease_elsewhere(self.request, self.worker.index, elsewhere);
-            lease.map(|lease| (why, lease)).ok_or(NotSentAgain::NobodyElse)
-        });
-        match decided {
-            Ok((why, lease)) => {
-                metrics.sending_again.sent.with([why.label()]).increment();
+        match self.decide(&failure).and_then(|why| Ok((why, self.start_again(why)?))) {
+            Ok((why, (lease, calling))) => {
+                metrics.sent.with([why.label()]).increment();
                 (self.again, self.lease) = (Some(why), lease);
-                self.start_again().map_err(|broken| self.give_up(Failure::unwritten(&broken)))
+                Ok(calling)
             }
             Err(why_not) => {
-                metrics.sending_again.not_sent.with([why_not.label()]).increment();
+                metrics.not_sent.with([why_not.label()]).increment();
                 Err(self.give_up(failure))
             }
         }
@@ -233,25 +240,26 @@ impl<'a> Attempt<'a> {
         if self.again.is_some() {
             return Err(NotSentAgain::SecondTime);
         }
-        let why = match failure.proof {
-            Some(proof) => SentAgain::Because(proof),
-            None if self.is_repeatable && failure.is_lost() => SentAgain::Repeatable,
-            None => return Err(NotSentAgain::MayHaveStarted),
-        };
-        if self.sent.is_some() { Ok(why) } else { Err(NotSentAgain::BodyNotKept) }
+        match failure.proof {
+            Some(proof) => Ok(SentAgain::Because(proof)),
+            None if self.is_repeatable && failure.is_lost() => Ok(SentAgain::Repeatable),
+            None => Err(NotSentAgain::MayHaveStarted),
+        }
     }
 
-    /// What is kept is far less than a stream takes without being asked.
-    fn start_again(&self) -> Result<Calling, TunnelBroken> {
-        let sent = self.sent.as_ref().ok_or(TunnelBroken::Closed)?;
-        let mut calling = self.lease.tunnel().caller.start(sent.opening.clone())?;
-        for data in &sent.data {
-            calling.send(data.clone(), None)?;
+    /// A tunnel that hands the request back has not been tried; it is leased to nobody after that.
+    fn start_again(&self, why: SentAgain) -> Result<(Lease, Calling), NotSentAgain> {
+        let sent = self.sent.as_ref().ok_or(NotSentAgain::BodyNotKept)?;
+        let registry = &self.worker.instance.registry;
+        loop {
+            let failed = (self.lease.tunnel(), why.where_to());
+            let lease = registry.lease_elsewhere(self.request, self.worker.index, failed);
+            let lease = lease.ok_or(NotSentAgain::NobodyElse)?;
+            if let Ok(mut calling) = lease.tunnel().start(sent.opening.clone()) {
+                sent.send_rest(&mut calling);
+                return Ok((lease, calling));
+            }
         }
-        if let Some(end) = &sent.end {
-            calling.send(Bytes::new(), Some(end.clone()))?;
-        }
-        Ok(calling)
     }
 
     /// Our 503 promises that nothing was executed: it must not tell the second connection point's innocence when the

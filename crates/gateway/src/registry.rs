@@ -19,15 +19,16 @@ use cmg_core::limits;
 use cmg_core::refusal::{Refusal, RefusalKind};
 use cmg_core::tls::Pulse;
 use cmg_core::tls::identity::TunnelIdentity;
-use cmg_core::tunnel::calling::Caller;
+use cmg_core::tunnel::TunnelBroken;
+use cmg_core::tunnel::calling::{Caller, Calling, Opening};
 use cmg_core::tunnel::message::Lane;
 use cmg_core::worker::WorkerIndex;
 use tokio_util::sync::CancellationToken;
 
 use crate::filter::AllowedRequest;
 use health::Health;
-pub use lease::Lease;
 use lease::Place;
+pub use lease::{Elsewhere, Lease};
 use line::Lines;
 pub use line::Turn;
 pub use placement::{Placement, Registration};
@@ -41,11 +42,13 @@ pub struct Tunnel {
     pub lane: Lane,
     pub worker: WorkerIndex,
     pub since: Instant,
-    pub caller: Caller,
     pub health: Health,
     pub process: Process,
     /// Cancelled when another process has taken over.
     pub replaced: CancellationToken,
+    /// Cancelled when it has handed a request back, and will do so with every other.
+    pub retired: CancellationToken,
+    caller: Caller,
     /// Number in the life of this instance.
     number: usize,
     max_active: usize,
@@ -65,6 +68,16 @@ impl Tunnel {
 
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
+    }
+
+    /// Starts an exchange. One that is handed back unwritten is the tunnel's last: its stream ids have run out, or the
+    /// other end has said GOAWAY. Its connection and control call may live on all the same, so that nothing else
+    /// would ever end it.
+    pub fn start(&self, opening: Opening) -> Result<Calling, TunnelBroken> {
+        self.caller.start(opening).inspect_err(|_| {
+            self.drain();
+            self.retired.cancel();
+        })
     }
 
     /// Exchanges that hold a place: active and waiting ones.
@@ -90,14 +103,6 @@ impl Tunnel {
         let taken = count.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |now| (now < most).then_some(now + 1));
         taken.is_ok().then(|| Lease::new(Arc::clone(self), place))
     }
-}
-
-/// Where a request may be sent again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Elsewhere {
-    OtherPoints,
-    /// The other tunnels of the same connection point too.
-    OtherTunnels,
 }
 
 fn nobody(site: &str) -> Refusal {
@@ -288,10 +293,11 @@ impl Registry {
             lane: arrival.newcomer.lane,
             worker: arrival.worker,
             since: Instant::now(),
-            caller: arrival.newcomer.caller,
             health: Health::new(arrival.newcomer.pulse),
             process: arrival.newcomer.process,
             replaced: CancellationToken::new(),
+            retired: CancellationToken::new(),
+            caller: arrival.newcomer.caller,
             number: register.last_number,
             max_active: arrival.newcomer.max_active.clamp(1, arrival.newcomer.lane.active_exchanges()),
             active: AtomicUsize::new(0),

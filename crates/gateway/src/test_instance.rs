@@ -6,17 +6,18 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use cmg_core::configuration::{Document, Overrides};
 use cmg_core::deadline::Deadline;
 use cmg_core::fields::Fields;
 use cmg_core::http1::BodyLength;
+use cmg_core::request_id::RequestId;
 use cmg_core::shutdown::{TaskHandle, Tasks};
 use cmg_core::tls::Pulse;
-use cmg_core::tunnel::calling;
-use cmg_core::tunnel::message::Lane;
+use cmg_core::tunnel::calling::{self, Opening};
+use cmg_core::tunnel::message::{ClientProof, Lane, RequestHead};
 use cmg_core::worker::{WorkerIndex, Workers};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::UnixTime;
@@ -25,12 +26,13 @@ use tokio::sync::oneshot;
 
 use crate::client::Client;
 use crate::edge::{BodyError, BodyPart, ClientAnswer, ClientGone, ClientRequest, Edge};
+use crate::filter::AllowedRequest;
 use crate::instance::Worker;
 use crate::program;
 use crate::registry::{Newcomer, Process, Registration};
 use crate::request_path::serve;
 use crate::settings::GatewaySettings;
-use crate::test_site::{Authority, SERVICE, client, published, role};
+use crate::test_site::{Authority, SERVICE, authenticated, client, published, role};
 
 /// What a client sees of an exchange.
 #[derive(Default)]
@@ -151,6 +153,32 @@ pub struct TestPoint {
     pub driven: TaskHandle<()>,
 }
 
+impl TestPoint {
+    /// Its connection ends, and nobody has noticed yet.
+    pub async fn leave(&mut self) {
+        self.far_end = Some(tokio::io::duplex(1).0);
+        (&mut self.driven).await.unwrap();
+    }
+}
+
+/// A request without a body, as it leaves on a tunnel.
+pub fn opening() -> Opening {
+    let head = RequestHead {
+        method: Bytes::from_static(b"GET"),
+        target: Bytes::from_static(b"/"),
+        fields: Fields::new(),
+        request_id: RequestId::random(),
+        role_id: 5,
+        deadline: None,
+        lane: Lane::Interactive,
+        content_length: None,
+        client_connection: 1,
+        proof: ClientProof::Certificate,
+        client_chain: Vec::new(),
+    };
+    Opening::new(head, Bytes::new(), Some(Fields::new()))
+}
+
 impl TestInstance {
     pub async fn start() -> Self {
         Self::with_points(1).await
@@ -202,6 +230,19 @@ impl TestInstance {
         };
         serve(&self.worker, &self.client, request, &mut edge, &mut Tasks::new().ending()).await;
         edge
+    }
+
+    /// A request that may be sent, of this instance's client.
+    pub fn allowed(&self, method: &str, target: &str) -> AllowedRequest {
+        let request = authenticated(&self.worker.instance.published(), target, &self.client);
+        AllowedRequest::filter(request, method.as_bytes(), BodyLength::Chunked, u64::MAX, Instant::now()).unwrap()
+    }
+
+    /// Of all series of a metric.
+    pub fn sum(&self, metric: &str) -> u64 {
+        let rendered = self.worker.instance.metrics.registry.render();
+        let series = rendered.lines().filter(|line| line.starts_with(metric));
+        series.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
     }
 
     pub fn metric(&self, line: &str) -> bool {

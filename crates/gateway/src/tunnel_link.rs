@@ -107,7 +107,7 @@ async fn live(
         // Whatever ends the connection ends the tunnel; the exchanges on it have been told by h2. The conversation may
         // know more about it.
         _ = driven => match timeout(limits::HANG_UP, serving).await {
-            Ok(Ok(end @ (ControlEnd::Unheard | ControlEnd::Goodbye(_)))) => Ok(end),
+            Ok(Ok(end @ (ControlEnd::Unheard | ControlEnd::Goodbye(_) | ControlEnd::Replaced | ControlEnd::Retired))) => Ok(end),
             _ => Ok(ControlEnd::ConnectionLost),
         },
         end = &mut serving => end,

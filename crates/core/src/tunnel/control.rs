@@ -79,6 +79,8 @@ pub enum ControlEnd {
     Stopping,
     #[error("another process of the same connection id has taken over")]
     Replaced,
+    #[error("it took no requests any more")]
+    Retired,
     #[error("the other end's control call failed: {0}")]
     Failed(String),
     #[error(transparent)]
@@ -97,6 +99,7 @@ impl ControlEnd {
             ControlEnd::Incompatible => "incompatible",
             ControlEnd::Stopping => "stopping",
             ControlEnd::Replaced => "replaced",
+            ControlEnd::Retired => "retired",
             ControlEnd::Failed(_) | ControlEnd::Hello(_) => "failed",
         }
     }
@@ -216,6 +219,7 @@ pub(super) const fn goodbye_to_wire(reason: GoodbyeReason) -> wire::GoodbyeReaso
         GoodbyeReason::Violation => wire::GoodbyeReason::Violation,
         GoodbyeReason::Replaced => wire::GoodbyeReason::Replaced,
         GoodbyeReason::Stopping => wire::GoodbyeReason::Stopping,
+        GoodbyeReason::Other => wire::GoodbyeReason::Unspecified,
     }
 }
 

@@ -142,4 +142,6 @@ pub enum GoodbyeReason {
     /// Another process of the same connection id has taken over.
     Replaced,
     Stopping,
+    /// None of these: the words say it.
+    Other,
 }

@@ -1,5 +1,7 @@
 //! Which requests reach a second connection point, and which must not.
 
+mod handed_back;
+
 use std::cell::RefCell;
 use std::future::poll_fn;
 
@@ -201,6 +203,16 @@ const NOT_SENT_AGAIN: &[Case] = &[
         decision: "nobody else",
         ..POST
     },
+    // What was handed back was not sent.
+    Case {
+        first: refuses(RefusedReason::Draining),
+        second: Some(Does::IsGone),
+        status: 503,
+        code: Some(RefusalKind::Draining),
+        decision: "nobody else",
+        ..POST
+    },
+    Case { first: Does::Vanish, second: Some(Does::IsGone), status: 502, code: LOST, decision: "nobody else", ..GET },
 ];
 
 const TWICE: &[Case] = &[
@@ -227,9 +239,10 @@ const TWICE: &[Case] = &[
 async fn run(case: &Case) -> (TestEdge, TestInstance, [Got; 2]) {
     let mut gateway = TestInstance::with_points(if case.second.is_some() { 2 } else { 1 }).await;
     let got = [Got::default(), Got::default()];
-    if matches!(case.first, Does::IsGone) {
-        gateway.points[0].far_end = Some(tokio::io::duplex(1).0);
-        (&mut gateway.points[0].driven).await.unwrap();
+    for (point, does) in gateway.points.iter_mut().zip([Some(case.first), case.second]) {
+        if matches!(does, Some(Does::IsGone)) {
+            point.leave().await;
+        }
     }
     let far_ends: Vec<_> = gateway.points.iter_mut().map(|point| point.far_end.take().unwrap()).collect();
     let mut far_ends = far_ends.into_iter();
@@ -282,6 +295,7 @@ async fn what_may_have_started_is_not_sent_again() {
         let ran = run(case).await;
         judge(number, case, &ran);
         assert!(ran.2[1].borrow().is_empty(), "case {number} reached the second");
+        assert_eq!(ran.1.sum("cmg_requests_sent_again_total"), 0, "case {number}");
         let counted = format!("cmg_requests_not_sent_again_total{{reason=\"{}\"}} 1", case.decision);
         assert!(ran.1.metric(&counted), "case {number}: not {counted}");
         ran.1.keeper_tasks.end();

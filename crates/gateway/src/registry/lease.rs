@@ -20,6 +20,14 @@ impl Place {
     }
 }
 
+/// Where a request may be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    OtherPoints,
+    /// The other tunnels of the same connection point too.
+    OtherTunnels,
+}
+
 /// A place on a tunnel for one exchange, given back when dropped.
 pub struct Lease {
     tunnel: Arc<Tunnel>,

@@ -12,6 +12,7 @@ use cmg_core::tunnel::liveness::{Liveness, Sign, heartbeats};
 use cmg_core::tunnel::message::GoodbyeReason;
 use tokio::sync::watch;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::{ONE_CERTIFICATE_EACH, until_idle};
 use crate::instance::Instance;
@@ -52,7 +53,8 @@ impl Conversation<'_> {
     pub async fn run(mut self) -> Result<ControlEnd, ControlEnd> {
         let (mut beat, mut told_drain) = (heartbeats(), false);
         let (tunnel, instance) = (self.registration.tunnel(), self.instance);
-        let mut replaced = pin!(replaced(self.registration, instance));
+        let mut replaced = pin!(ended(&tunnel.replaced, self.registration, instance));
+        let mut retired = pin!(ended(&tunnel.retired, self.registration, instance));
         loop {
             tokio::select! {
                 said = self.control.next() => match said {
@@ -90,6 +92,13 @@ impl Conversation<'_> {
                     self.control.say(Saying::Goodbye(GoodbyeReason::Replaced, why, limits::REPLACED_RETRY)).await;
                     return Ok(ControlEnd::Replaced);
                 }
+                () = &mut retired => {
+                    let (identity, lane) = (&tunnel.identity, tunnel.lane.name());
+                    tracing::warn!(%identity, lane, "a tunnel takes no requests any more: it has to be dialled anew");
+                    let why = "this tunnel takes no requests any more; dial another in its place".to_owned();
+                    self.control.say(Saying::Goodbye(GoodbyeReason::Other, why, Duration::ZERO)).await;
+                    return Ok(ControlEnd::Retired);
+                }
                 () = instance.tunnels.stopping() => {
                     let (why, after) = ("this instance is stopping".to_owned(), at_random(redial_spread(instance)));
                     self.control.say(Saying::Goodbye(GoodbyeReason::Stopping, why, after)).await;
@@ -116,9 +125,9 @@ impl Conversation<'_> {
     }
 }
 
-/// Another process has taken over, and what ran here has ended or had its time.
-async fn replaced(registration: &Registration, instance: &Instance) {
-    registration.tunnel().replaced.cancelled().await;
+/// The tunnel is given no more work, and what ran on it has ended or had its time.
+async fn ended(work: &CancellationToken, registration: &Registration, instance: &Instance) {
+    work.cancelled().await;
     // An error means that something still runs. A frozen process is given no longer than one that answers.
     let _ = timeout(instance.settings.drain.deadline, until_idle(registration)).await;
 }
@@ -128,3 +137,6 @@ fn redial_spread(instance: &Instance) -> Duration {
     let tunnels = u32::try_from(instance.registry.usable_tunnels()).unwrap_or(u32::MAX);
     Duration::from_secs((1 + tunnels / instance.settings.limits.tunnel_handshakes_per_second).into())
 }
+
+#[cfg(test)]
+mod tests;
