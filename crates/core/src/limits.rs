@@ -57,8 +57,16 @@ pub const CLIENT_CERTIFICATES: usize = 8;
 pub const CLIENT_CERTIFICATE_BYTES: usize = 32 * 1000;
 /// How long a client is called expired, or not yet valid, before its chain is judged again.
 pub const EXPIRY_VERDICT: Duration = Duration::from_secs(10);
-/// Connections that one instance holds, clients and tunnels.
+/// Connections of clients that one instance holds.
 pub const CONNECTIONS: usize = 18_000;
+/// Connections of tunnels that one instance holds; and as many on the clients' port, beyond CONNECTIONS, of those who
+/// have not said yet what they are: however many clients there are, a tunnel that was lost comes in again.
+pub const TUNNEL_PLACES: usize = 2048;
+/// From its beginning a connection has this long, whoever it is. After that one that no site believes is ended when it
+/// asks nothing while places are scarce.
+pub const STRANGER: Duration = Duration::from_secs(10);
+/// Connections of one identity that are left alone then: twice what its exchanges could need.
+pub const IDENTITY_CONNECTIONS: usize = 2 * IDENTITY_EXCHANGES;
 /// Handshakes of which one instance computes its part before open connections have a turn.
 pub const HANDSHAKES: usize = 512;
 /// Request body that an instance lets through unless its file says otherwise.
@@ -377,6 +385,9 @@ const _: () = assert!(
     (BULK_EXCHANGES + BULK_LONG_ANSWERS) * (BULK_WINDOW as usize) + WAITING_ANSWERS < CONNECTION_WINDOW as usize,
     "stalled transfers fit"
 );
+const FROM_ONE_ADDRESS: usize =
+    ADDRESS_HANDSHAKE_BURST + ADDRESS_HANDSHAKES * (ESTABLISH.as_secs() + 2 * STRANGER.as_secs()) as usize;
+const _: () = assert!(FROM_ONE_ADDRESS < CONNECTIONS / 100 * NEAR_LIMIT, "no address makes places scarce for long");
 const _: () = assert!(ADDRESSES.is_multiple_of(ADDRESS_WAYS), "places are in whole sets");
 const _: () = assert!(REQUEST_TARGET < REQUEST_HEAD && REQUEST_HEAD < TUNNEL_MESSAGE, "a head fits into one message");
 const _: () = assert!(ANSWER_HEAD + TUNNEL_CHUNK < TUNNEL_MESSAGE, "head and first chunk fit into one message");

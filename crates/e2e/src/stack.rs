@@ -144,6 +144,16 @@ impl Stack {
         self.starter.write(files::SITE_FILE, &text).map(drop)
     }
 
+    /// Connection points that start from now on reach the first instance on its clients' port. Returns that address.
+    pub fn share_the_clients_port(&self) -> Result<String> {
+        let own = format!("addresses = [\"{}\"]", self.gateways.first().context("no gateway")?.address("tunnel")?);
+        let shared = self.client_address(0)?.to_string();
+        let text = std::fs::read_to_string(self.folder().join(files::SITE_FILE))?;
+        anyhow::ensure!(text.contains(&own), "the tunnel port is not in {text}");
+        self.starter.write(files::SITE_FILE, &text.replace(&own, &format!("addresses = [\"{shared}\"]")))?;
+        Ok(shared)
+    }
+
     /// A client of the first instance that shows the first device's certificate.
     pub fn client(&self) -> Result<Client> {
         self.client_of(0, Some(&self.pki.clients[0]))

@@ -95,10 +95,18 @@ fn accept_rest(listener: std::net::TcpListener, port: Port, worker: &Arc<Worker>
 
 fn start(socket: TcpStream, address: SocketAddr, port: Port, worker: &Arc<Worker>) {
     let instance = &worker.instance;
-    let Some(permit) = instance.admit_connection() else {
+    let Some(permit) = instance.places.take(port) else {
         instance.metrics.connections_refused.increment();
         return;
     };
+    // Before it has said anything: whoever says nothing holds a place too.
+    let peer = match port {
+        Port::Clients => Peer::Client,
+        Port::Tunnels => Peer::ConnectionPoint,
+    };
+    if !is_welcome(instance, address, peer) {
+        return;
+    }
     let worker = Arc::clone(worker);
     let tasks = instance.clients.clone();
     let serve = serve_connection(socket, permit, address, port, worker);
@@ -124,10 +132,13 @@ async fn serve_connection(
         instance.metrics.handshakes_failed.tunnels.increment();
         return tracing::info!(%address, "a connection on the tunnel port did not offer cmg-tunnel/1");
     }
-    let peer = if is_tunnel { Peer::ConnectionPoint } else { Peer::Client };
-    if !is_welcome(instance, address, peer) {
+    if port == Port::Clients && is_tunnel && !is_welcome(instance, address, Peer::ConnectionPoint) {
         return;
     }
+    let peer = if is_tunnel { Peer::ConnectionPoint } else { Peer::Client };
+    let Some(permit) = instance.places.keep(permit, port, peer) else {
+        return instance.metrics.connections_refused.increment();
+    };
     if is_tunnel && !takes_its_turn(instance, address).await {
         return;
     }
@@ -164,7 +175,7 @@ async fn takes_its_turn(instance: &Instance, address: SocketAddr) -> bool {
     }
 }
 
-/// Whether this address may begin another handshake. Closed otherwise, before anything is computed for it; the log
+/// Whether this address may have another handshake. Closed otherwise, before anything is computed for it; the log
 /// hears of an address once in a while.
 fn is_welcome(instance: &Instance, address: SocketAddr, peer: Peer) -> bool {
     let welcome = instance.addresses.welcome(address.ip(), peer, std::time::Instant::now());
@@ -241,6 +252,25 @@ mod tests {
     use crate::test_instance::TestInstance;
 
     /// A listener that is closed on connections of its queue resets them, requests and all.
+    #[tokio::test]
+    async fn a_connection_counts_for_its_address_though_it_says_nothing() {
+        let few = "address_handshakes_per_second = 1\naddress_handshake_burst = 3";
+        let gateway = TestInstance::with_limits(few).await;
+        let worker = Arc::new(gateway.worker);
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap().listen().unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut silent = Vec::new();
+        for _ in 0..100 {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        worker.instance.clients.stop();
+        run(listener, Port::Clients, Arc::clone(&worker)).await.unwrap();
+        let turned_away = worker.instance.metrics.turned_away.handshakes.get() as usize;
+        assert!(turned_away > 0, "an address may hold as many as it likes");
+        assert_eq!(worker.instance.clients.running(), silent.len() - turned_away);
+        worker.instance.clients.end();
+    }
+
     #[tokio::test]
     async fn what_waits_in_the_queue_is_accepted_when_accepting_ends() {
         let gateway = TestInstance::start().await;

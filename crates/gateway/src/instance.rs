@@ -17,6 +17,7 @@ use crate::client::Client;
 use crate::fairness::{Addresses, Identities, Manner};
 use crate::metrics::GatewayMetrics;
 use crate::pace::Pace;
+use crate::places::Places;
 use crate::published::Published;
 use crate::registry::Registry;
 use crate::service_names::ServiceNames;
@@ -44,7 +45,8 @@ pub struct Instance {
     client_tls: ArcSwap<ServerConfig>,
     tunnel_tls: ArcSwap<ServerConfig>,
     published: Arc<ArcSwap<Published>>,
-    connections: Arc<Semaphore>,
+    /// Of connections.
+    pub places: Places,
     handshakes: Arc<Semaphore>,
     /// Of tunnels' handshakes.
     pub pace: Pace,
@@ -78,7 +80,7 @@ impl Instance {
             client_tls: ArcSwap::new(client_tls),
             tunnel_tls: ArcSwap::new(tunnel_tls),
             published,
-            connections: Arc::new(Semaphore::new(settings.limits.connections)),
+            places: Places::new(settings.limits.connections),
             handshakes: Arc::new(Semaphore::new(settings.limits.handshakes)),
             pace: Pace::new(settings.limits.tunnel_handshakes_per_second),
             last_connection: AtomicU64::new(0),
@@ -133,11 +135,6 @@ impl Instance {
 
     pub fn request_body_cap(&self) -> u64 {
         self.settings.limits.request_body_cap
-    }
-
-    /// A place for a connection; `None` when the instance is full.
-    pub fn admit_connection(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.connections).try_acquire_owned().ok()
     }
 
     /// A place for a handshake, as soon as there is one. Nobody closes the semaphore.

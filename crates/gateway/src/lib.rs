@@ -12,6 +12,8 @@ mod accept;
 
 mod pace;
 
+mod places;
+
 mod client_connection;
 
 mod http1_edge;

@@ -1,5 +1,5 @@
-//! Says once when something comes near its limit, and once when it is well away from it again: clients, the queue, the
-//! exchanges of each tunnel. Looks now and then at live objects; the path of a request knows nothing of it.
+//! Says once when something comes near its limit, and once when it is well away from it again: clients, connections, the
+//! queue, the exchanges of each tunnel. Looks now and then at live objects; the path of a request knows nothing of it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,17 +14,20 @@ use crate::instance::Instance;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Limit {
     Clients,
+    Connections,
     Queue,
     ActiveExchanges,
     WaitingExchanges,
 }
 
 impl Limit {
-    const ALL: [Self; 4] = [Self::Clients, Self::Queue, Self::ActiveExchanges, Self::WaitingExchanges];
+    const ALL: [Self; 5] =
+        [Self::Clients, Self::Connections, Self::Queue, Self::ActiveExchanges, Self::WaitingExchanges];
 
     fn name(self) -> &'static str {
         match self {
             Limit::Clients => "clients",
+            Limit::Connections => "connections",
             Limit::Queue => "queue",
             Limit::ActiveExchanges => "active exchanges",
             Limit::WaitingExchanges => "waiting exchanges",
@@ -107,9 +110,11 @@ pub async fn watch(instance: Arc<Instance>) {
 
 fn levels(instance: &Instance) -> Vec<Level> {
     let (queued, places) = instance.waiting_room.load();
+    let (connections, most) = instance.places.load();
     let rated = instance.settings.limits.rated_clients;
     let mut levels = vec![
         Level { limit: Limit::Clients, tunnel: None, now: instance.identities.connected(), most: rated },
+        Level { limit: Limit::Connections, tunnel: None, now: connections, most },
         Level { limit: Limit::Queue, tunnel: None, now: queued, most: places },
     ];
     for tunnel in instance.registry.tunnels() {

@@ -185,8 +185,17 @@ impl TestInstance {
     }
 
     pub async fn with_points(count: usize) -> Self {
+        Self::new(count, "").await
+    }
+
+    /// These keys are in its `[limits]`.
+    pub async fn with_limits(limits: &str) -> Self {
+        Self::new(0, limits).await
+    }
+
+    async fn new(count: usize, limits: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let settings = settings(folder.path());
+        let settings = settings(folder.path(), limits);
         let (workers, keeper_tasks) = (Workers::start(1, "test").unwrap(), Tasks::new());
         let instance = program::build(settings, &workers, &keeper_tasks).unwrap();
         let trusted = Authority::root("R");
@@ -251,7 +260,7 @@ impl TestInstance {
 }
 
 /// A gateway's file that holds everything by itself or beside it.
-fn settings(folder: &std::path::Path) -> GatewaySettings {
+fn settings(folder: &std::path::Path, limits: &str) -> GatewaySettings {
     use std::os::unix::fs::PermissionsExt;
     let write = |name: &str, text: &str| {
         std::fs::write(folder.join(name), text).unwrap();
@@ -267,7 +276,8 @@ fn settings(folder: &std::path::Path) -> GatewaySettings {
     let own = "certificate = \"own.pem\"\nkey = \"own.key\"\n";
     let text = format!(
         "[instance]\nname = \"gw-1\"\nstate_directory = '{}'\n[listen]\nclient = [\"127.0.0.1:0\"]\n\
-         [tunnel]\nca = \"ca.pem\"\n{own}[[services]]\nname = \"{SERVICE}\"\n{own}[log]\nformat = \"json\"\n",
+         [tunnel]\nca = \"ca.pem\"\n{own}[[services]]\nname = \"{SERVICE}\"\n{own}[log]\nformat = \"json\"\n\
+         [limits]\n{limits}\n",
         folder.display()
     );
     let document = Document::parse("gateway.toml", &text, Some(folder), Overrides::none()).unwrap();

@@ -50,15 +50,19 @@ async fn silent_handshakes_keep_nobody_out() -> Result<()> {
     stack.finish().await
 }
 
-/// Two tunnels and one client are three.
 #[tokio::test]
-async fn tunnels_are_connections_too() -> Result<()> {
-    let stack = Stack::builder().workers(1).gateway_setting("LIMITS__CONNECTIONS", "3").start().await?;
+async fn clients_that_hold_every_connection_keep_no_tunnel_out() -> Result<()> {
+    let mut stack = Stack::builder().gateway_setting("LIMITS__CONNECTIONS", "1").start().await?;
     let mut first = RawConnection::open(&stack.client()?).await?;
     echoed(&first.exchange(request("GET", &mp("SMS_MP/x"), &[])).await?)?;
-    assert!(RawConnection::open(&stack.client()?).await.is_err(), "a fourth connection");
+    assert!(RawConnection::open(&stack.client()?).await.is_err(), "a second client");
     let refused = |metrics: &Metrics| metrics.sum("cmg_connections_refused_total", &[]) == 1.0;
     stack.gateway_admin()?.wait_for_metrics("that it is counted", refused).await?;
+    stack.connection_points.remove(0).kill();
+    stack.share_the_clients_port()?;
+    stack.start_connection_point_number(1).await?;
+    stack.wait_ready().await?;
+    echoed(&first.exchange(request("GET", &mp("SMS_MP/x"), &[])).await?)?;
     drop(first);
     until(async || Ok(RawConnection::open(&stack.client()?).await.is_ok())).await.context("its place stays taken")?;
     stack.finish().await

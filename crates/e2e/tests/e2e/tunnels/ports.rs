@@ -146,12 +146,7 @@ async fn tunnels_go_back_to_a_port_that_works_again() -> Result<()> {
 #[tokio::test]
 async fn tunnels_and_clients_share_a_port() -> Result<()> {
     let mut stack = Stack::builder().connection_points(0).start_unready().await?;
-    let shared = stack.client_address(0)?.to_string();
-    let file = stack.folder().join("site.toml");
-    let text = fs::read_to_string(&file)?;
-    let own = format!("addresses = [\"{}\"]", stack.gateways[0].address("tunnel")?);
-    ensure!(text.contains(&own), "the tunnel port is not in {text}");
-    fs::write(&file, text.replace(&own, &format!("addresses = [\"{shared}\"]")))?;
+    let shared = stack.share_the_clients_port()?;
     stack.start_connection_point().await?;
     stack.wait_ready().await?;
     wait_for_addresses(&stack, &[shared]).await?;
