@@ -14,7 +14,7 @@ use cmg_core::tls::certificate::Thumbprint;
 use cmg_core::tls::chain::{ChainFault, VerifiedChain};
 use rustls::pki_types::{CertificateDer, UnixTime};
 
-use crate::fairness::{Account, Identities, Identity};
+use crate::fairness::{Account, Identities, Identity, KeptConnection};
 use crate::published::SiteInForce;
 
 /// A client whose chain a site trusts.
@@ -54,6 +54,8 @@ pub struct Client {
     chain_fields: OnceLock<CertificateFields>,
     /// One for each site that was asked for.
     verdicts: ArcSwap<Vec<Arc<Known>>>,
+    /// Its place among the connections of its identity, if there was one when it was first believed.
+    kept: OnceLock<Option<KeptConnection>>,
     identities: Arc<Identities>,
 }
 
@@ -76,6 +78,7 @@ impl Client {
             leaf_field: OnceLock::new(),
             chain_fields: OnceLock::new(),
             verdicts: ArcSwap::default(),
+            kept: OnceLock::new(),
             identities,
         }
     }
@@ -87,6 +90,11 @@ impl Client {
     /// Some site has believed it on this connection.
     pub fn is_believed(&self) -> bool {
         self.verdicts.load().iter().any(|known| known.verdict.is_ok())
+    }
+
+    /// Whether it may stay without a request while others look for a place.
+    pub fn keeps_its_place(&self) -> bool {
+        self.is_believed() && self.kept.get().is_some_and(Option::is_some)
     }
 
     /// For logs.
@@ -116,6 +124,9 @@ impl Client {
         }
         let verdict =
             site.trust.judge(&self.chain, now).map(|chain| Arc::new(TrustedClient::new(&chain, &self.identities)));
+        if let Ok(trusted) = &verdict {
+            self.kept.get_or_init(|| trusted.account.keep_connection());
+        }
         let until = match &verdict {
             Ok(trusted) => trusted.not_after,
             Err(fault) if fault.is_expiry() => later(now, limits::EXPIRY_VERDICT),

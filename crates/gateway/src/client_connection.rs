@@ -20,6 +20,7 @@ use crate::edge::ClientRequest;
 use crate::http1_edge::{HeadEnd, Http1Connection, Http1Exchange};
 use crate::http2_edge::{self, ConnectionEnd, Http2Exchange, Lent};
 use crate::instance::Worker;
+use crate::patience::Patience;
 use crate::request_path;
 
 /// Serves the connection to its end. The first head has to come by `deadline`.
@@ -35,15 +36,17 @@ pub async fn serve(stream: TlsStream, client: Client, worker: Arc<Worker>, deadl
 
 async fn serve_http1(mut connection: Http1Connection, client: &Client, worker: &Worker) {
     let mut ending = worker.instance.clients.ending();
+    let patience = Patience::new(&worker.instance, client);
     loop {
         let head = tokio::select! {
-            head = connection.next_head() => head,
+            head = connection.next_head(&patience) => head,
             // A draining gateway goes on reading open connections until its deadline.
             () = &mut ending => Err(HeadEnd::Closed),
         };
         let head = match head {
             Ok(head) => head,
             Err(HeadEnd::Closed) => return,
+            Err(HeadEnd::Idle) => return connection.close().await,
             Err(HeadEnd::Refused(refusal)) => {
                 let Some(answer) = request_path::refuse_head(worker, client, refusal) else { return };
                 return connection.refuse_and_close(&answer).await;
@@ -97,6 +100,7 @@ async fn serve_streams(stream: Lent, client: Arc<Client>, worker: Arc<Worker>, d
     let end = Arc::new(end);
     let mut is_stopping = false;
     let mut first_by = Some(deadline);
+    let patience = Patience::new(&worker.instance, &client);
     loop {
         let accepted = tokio::select! {
             biased;
@@ -117,7 +121,7 @@ async fn serve_streams(stream: Lent, client: Arc<Client>, worker: Arc<Worker>, d
                     continue;
                 }
             },
-            accepted = next_stream(&mut connection, first_by) => accepted,
+            accepted = next_stream(&mut connection, first_by, &patience) => accepted,
         };
         first_by = None;
         let (request, respond) = match accepted {
@@ -138,20 +142,24 @@ async fn serve_streams(stream: Lent, client: Arc<Client>, worker: Arc<Worker>, d
 async fn next_stream(
     connection: &mut Connection<Lent, Bytes>,
     first_by: Option<Instant>,
+    patience: &Patience<'_>,
 ) -> Result<Option<Stream>, h2::Error> {
-    let (mut patience, mut said_goodbye) = (limits::CLIENT_IDLE, false);
+    let (mut idle_since, mut said_goodbye) = (Instant::now(), false);
     loop {
-        let deadline = first_by.unwrap_or_else(|| Instant::now() + patience);
+        let left = if said_goodbye { None } else { patience.left(idle_since) };
+        if left.is_none() && !said_goodbye {
+            // What the client begins at this moment is served all the same.
+            connection.graceful_shutdown();
+            said_goodbye = true;
+        }
+        let deadline = first_by.unwrap_or_else(|| Instant::now() + left.unwrap_or(limits::LINGER));
         match timeout_at(deadline, connection.accept()).await {
             Ok(Some(stream)) => return stream.map(Some),
             Ok(None) => return Ok(None),
-            Err(_) if connection.has_streams() => {}
-            Err(_) if first_by.is_some() || said_goodbye => return Ok(None),
-            Err(_) => {
-                // What the client begins at this moment is served all the same.
-                connection.graceful_shutdown();
-                (patience, said_goodbye) = (limits::LINGER, true);
-            }
+            Err(_) if first_by.is_some() => return Ok(None),
+            Err(_) if connection.has_streams() => idle_since = Instant::now(),
+            Err(_) if said_goodbye => return Ok(None),
+            Err(_) => {}
         }
     }
 }

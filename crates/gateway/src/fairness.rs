@@ -6,7 +6,7 @@ mod bucket;
 mod identities;
 
 pub use addresses::{AddressLimits, Addresses, Manner, Peer, Welcome};
-pub use identities::{Account, Allowance, Identities, Identity, IdentityLimits};
+pub use identities::{Account, Allowance, Identities, Identity, IdentityLimits, KeptConnection};
 
 #[cfg(test)]
 mod tests;

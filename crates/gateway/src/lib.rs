@@ -16,6 +16,8 @@ mod places;
 
 mod client_connection;
 
+mod patience;
+
 mod http1_edge;
 
 mod http2_edge;

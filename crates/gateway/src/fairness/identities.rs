@@ -34,6 +34,7 @@ pub struct Account {
     limits: IdentityLimits,
     pace: Pace,
     running: AtomicUsize,
+    kept: AtomicUsize,
     bucket: Bucket,
 }
 
@@ -53,6 +54,13 @@ impl Account {
         }
         Ok(allowance)
     }
+
+    /// One more connection that keeps its place while others look for one; `None` when the identity has enough of them.
+    pub fn keep_connection(self: &Arc<Self>) -> Option<KeptConnection> {
+        let one_more = |kept: usize| (kept < limits::IDENTITY_CONNECTIONS).then_some(kept + 1);
+        self.kept.fetch_update(Relaxed, Relaxed, one_more).ok()?;
+        Some(KeptConnection { account: Arc::clone(self) })
+    }
 }
 
 fn too_many(detail: String) -> Refusal {
@@ -68,6 +76,18 @@ pub struct Allowance {
 impl Drop for Allowance {
     fn drop(&mut self) {
         self.account.running.fetch_sub(1, Relaxed);
+    }
+}
+
+/// One of the connections of an identity that keep their places, given back when dropped.
+#[derive(Debug)]
+pub struct KeptConnection {
+    account: Arc<Account>,
+}
+
+impl Drop for KeptConnection {
+    fn drop(&mut self) {
+        self.account.kept.fetch_sub(1, Relaxed);
     }
 }
 
@@ -96,6 +116,7 @@ impl Identities {
                 limits: self.limits,
                 pace: self.pace,
                 running: AtomicUsize::new(0),
+                kept: AtomicUsize::new(0),
                 bucket: Bucket::default(),
             })
         };

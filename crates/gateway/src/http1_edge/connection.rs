@@ -16,6 +16,7 @@ use tokio::io::AsyncWrite;
 use tokio::time::{Instant, timeout};
 
 use crate::edge::ClientGone;
+use crate::patience::Patience;
 use crate::refusal_answer;
 
 const LINE_END: &[u8] = b"\r\n";
@@ -23,8 +24,10 @@ const LINE_END: &[u8] = b"\r\n";
 /// Why there is no head.
 #[derive(Debug)]
 pub enum HeadEnd {
-    /// The client closed the connection, or stayed silent for too long.
+    /// The client closed the connection, or nothing came on a fresh one.
     Closed,
+    /// It asked nothing for too long.
+    Idle,
     /// What it sent is refused, and the connection with it.
     Refused(Refusal),
 }
@@ -54,16 +57,16 @@ impl Http1Connection {
     }
 
     /// The next head. Silence is bounded by the connection's idle limit, a begun head by a deadline of its own.
-    pub async fn next_head(&mut self) -> Result<RequestHead, HeadEnd> {
+    pub async fn next_head(&mut self, patience: &Patience<'_>) -> Result<RequestHead, HeadEnd> {
         if !std::mem::take(&mut self.is_fresh) {
-            self.await_request().await?;
+            self.await_request(patience).await?;
             self.deadline.set(limits::HEAD_TIMEOUT);
         }
         self.read_head().await
     }
 
     /// Waits for the first byte of the next request. The connection holds no buffer meanwhile.
-    async fn await_request(&mut self) -> Result<(), HeadEnd> {
+    async fn await_request(&mut self, patience: &Patience<'_>) -> Result<(), HeadEnd> {
         if self.received.starts_with(LINE_END) {
             // Old clients send it behind a body: nothing has begun with it.
             self.received.advance(LINE_END.len());
@@ -74,12 +77,20 @@ impl Http1Connection {
         self.received = BytesMut::new();
         self.before = BytesMut::new();
         self.after = BytesMut::new();
-        self.deadline.set(limits::CLIENT_IDLE);
-        let is_ready = poll_fn(|cx| match self.stream.poll_plaintext_ready(cx) {
-            Poll::Ready(ready) => Poll::Ready(matches!(ready, Ok(1..))),
-            Poll::Pending => self.deadline.poll_passed(cx).map(|()| false),
-        });
-        if is_ready.await { Ok(()) } else { Err(HeadEnd::Closed) }
+        let idle_since = Instant::now();
+        while let Some(left) = patience.left(idle_since) {
+            self.deadline.set(left);
+            let ready = poll_fn(|cx| match self.stream.poll_plaintext_ready(cx) {
+                Poll::Ready(ready) => Poll::Ready(Some(ready)),
+                Poll::Pending => self.deadline.poll_passed(cx).map(|()| None),
+            });
+            match ready.await {
+                Some(Ok(1..)) => return Ok(()),
+                Some(Ok(0) | Err(_)) => return Err(HeadEnd::Closed),
+                None => {}
+            }
+        }
+        Err(HeadEnd::Idle)
     }
 
     async fn read_head(&mut self) -> Result<RequestHead, HeadEnd> {

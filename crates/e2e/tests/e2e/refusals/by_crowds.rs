@@ -1,7 +1,7 @@
 //! Who may take places that others need, and who may not (T-08, T-09).
 
 use anyhow::{Context, Result};
-use cmg_client::Client;
+use cmg_client::{Client, Protocol, Request};
 use cmg_e2e::metrics::Metrics;
 use cmg_e2e::raw_client::RawConnection;
 use cmg_e2e::stack::SERVICE_NAME;
@@ -65,5 +65,31 @@ async fn clients_that_hold_every_connection_keep_no_tunnel_out() -> Result<()> {
     echoed(&first.exchange(request("GET", &mp("SMS_MP/x"), &[])).await?)?;
     drop(first);
     until(async || Ok(RawConnection::open(&stack.client()?).await.is_ok())).await.context("its place stays taken")?;
+    stack.finish().await
+}
+
+/// They ask for what anybody may have, and then for nothing.
+#[tokio::test]
+async fn strangers_make_room_when_places_are_scarce() -> Result<()> {
+    const DEVICES: usize = 8;
+    let stack = Stack::builder().gateway_setting("LIMITS__CONNECTIONS", "10").start().await?;
+    let mut devices = Vec::new();
+    for _ in 0..DEVICES {
+        let mut device = RawConnection::open(&stack.client()?).await?;
+        echoed(&device.exchange(request("GET", &mp("SMS_MP/x"), &[])).await?)?;
+        devices.push(device);
+    }
+    const FOR_ANYBODY: &str = "/CCM_Proxy_ServerAuth/ServiceMetadata";
+    let stranger = stack.client_without_certificate()?;
+    let mut over_http1 = RawConnection::open(&stranger).await?;
+    assert_eq!(over_http1.exchange(request("GET", FOR_ANYBODY, &[])).await?.status, 200);
+    let mut over_http2 = stranger.speaking(Protocol::Http2).connect().await?;
+    assert_eq!(over_http2.send(Request::get(FOR_ANYBODY)).await?.whole().await?.status, 200);
+    over_http1.expect_end().await?;
+    until(async || Ok(over_http2.is_closed())).await.context("an HTTP/2 connection goes on")?;
+    for device in &mut devices {
+        echoed(&device.exchange(request("GET", &mp("SMS_MP/x"), &[])).await?)?;
+    }
+    drop(devices);
     stack.finish().await
 }
