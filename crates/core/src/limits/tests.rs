@@ -9,7 +9,7 @@ const DOCUMENT: &str = include_str!("../../../../docs/limits.md");
 fn table() -> String {
     let (mut table, mut reason) = (String::new(), String::new());
     for line in SOURCE.lines() {
-        if let Some(section) = line.strip_prefix("// ---- ").filter(|section| *section != "relations") {
+        if let Some(section) = line.strip_prefix("// ---- ") {
             let section = section[..1].to_uppercase() + &section[1..];
             table.push_str(&format!("\n### {section}\n\n| bound | value | what for |\n| --- | --- | --- |\n"));
         } else if let Some(words) = line.strip_prefix("/// ") {
