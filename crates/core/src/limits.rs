@@ -105,6 +105,12 @@ pub const ADDRESS_HANDSHAKES: usize = 200;
 /// back together after an outage. They wait for their turn among HANDSHAKES for some seconds, which is less than
 /// ESTABLISH; the rest that a client needs beyond the first is within ADDRESS_HANDSHAKES.
 pub const ADDRESS_HANDSHAKE_BURST: usize = RATED_CLIENTS;
+/// One address may begin this part of TUNNEL_HANDSHAKES for as long as it likes: anybody can offer to be a tunnel, and
+/// must leave turns to those that are.
+pub const ADDRESS_TUNNELS_PART: u32 = 5;
+/// So many seconds' worth of TUNNEL_HANDSHAKES may come from one address at once: a restart of the connection points of a
+/// site, and less than what others wait for their turn.
+pub const ADDRESS_TUNNELS_BURST: u32 = 2;
 /// Refused requests per second from one address, of clients that no site believes: an office of devices whose
 /// certificates have expired, each asking once a minute.
 pub const ADDRESS_REFUSALS: usize = 100;

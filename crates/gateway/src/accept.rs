@@ -139,7 +139,7 @@ async fn serve_connection(
     let Some(permit) = instance.places.keep(permit, port, peer) else {
         return instance.metrics.connections_refused.increment();
     };
-    if is_tunnel && !takes_its_turn(instance, address).await {
+    if is_tunnel && !takes_its_turn(instance, port, address).await {
         return;
     }
     let (config, rule) = match is_tunnel {
@@ -159,8 +159,8 @@ async fn serve_connection(
 }
 
 /// Tunnels come at a pace that leaves the processor to clients; who would have to wait too long is closed.
-async fn takes_its_turn(instance: &Instance, address: SocketAddr) -> bool {
-    match instance.pace.turn().await {
+async fn takes_its_turn(instance: &Instance, port: Port, address: SocketAddr) -> bool {
+    match instance.paces.of(port).turn().await {
         Some(waited) => {
             if waited {
                 instance.metrics.tunnels.handshakes_paced.increment();

@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::client::Client;
 use crate::fairness::{Addresses, Identities, Manner};
 use crate::metrics::GatewayMetrics;
-use crate::pace::Pace;
+use crate::pace::Paces;
 use crate::places::Places;
 use crate::published::Published;
 use crate::registry::Registry;
@@ -49,7 +49,7 @@ pub struct Instance {
     pub places: Places,
     handshakes: Arc<Semaphore>,
     /// Of tunnels' handshakes.
-    pub pace: Pace,
+    pub paces: Paces,
     last_connection: AtomicU64,
 }
 
@@ -82,7 +82,7 @@ impl Instance {
             published,
             places: Places::new(settings.limits.connections),
             handshakes: Arc::new(Semaphore::new(settings.limits.handshakes)),
-            pace: Pace::new(settings.limits.tunnel_handshakes_per_second),
+            paces: Paces::new(settings.limits.tunnel_handshakes_per_second),
             last_connection: AtomicU64::new(0),
             settings,
             reloaded: ArcSwapOption::empty(),

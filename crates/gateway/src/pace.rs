@@ -1,4 +1,4 @@
-//! How many tunnel handshakes an instance begins in a second (T-06): a fleet that comes back after an outage takes its
+//! How many tunnel handshakes an instance begins in a second on each kind of port (T-06): a fleet that comes back after an outage takes its
 //! turns, and what clients need of the processor is left to them. Who waits holds a connection and no more.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -7,6 +7,8 @@ use std::time::Duration;
 use cmg_core::limits;
 use tokio::time::{Instant, sleep_until};
 
+use crate::accept::Port;
+
 /// A bucket that holds the turns of one second.
 pub struct Pace {
     began: Instant,
@@ -14,6 +16,25 @@ pub struct Pace {
     gap: u64,
     /// When the bucket would be full again, microseconds from the beginning.
     full_at: AtomicU64,
+}
+
+/// One for each kind of port: a crowd on the clients' port, where anybody may come, keeps none waiting on the tunnels' own.
+pub struct Paces {
+    clients: Pace,
+    tunnels: Pace,
+}
+
+impl Paces {
+    pub fn new(per_second: u32) -> Self {
+        Self { clients: Pace::new(per_second), tunnels: Pace::new(per_second) }
+    }
+
+    pub fn of(&self, port: Port) -> &Pace {
+        match port {
+            Port::Clients => &self.clients,
+            Port::Tunnels => &self.tunnels,
+        }
+    }
 }
 
 /// A second, in microseconds.
@@ -51,7 +72,11 @@ mod tests {
     use std::pin::{Pin, pin};
     use std::task::Poll;
 
+    use futures_util::future::join_all;
+
     use super::*;
+    use crate::fairness::{Addresses, Peer, Welcome};
+    use crate::test_site::address_limits;
 
     async fn is_pending<F: Future>(mut future: Pin<&mut F>) -> bool {
         poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
@@ -78,10 +103,42 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_crowd_on_the_clients_port_keeps_nobody_waiting_on_the_tunnels_own() {
+        let paces = Paces::new(1);
+        let mut crowd: Vec<_> = (0..7).map(|_| Box::pin(paces.of(Port::Clients).turn())).collect();
+        let waiting = join_all(crowd.iter_mut().map(|turn| is_pending(turn.as_mut()))).await;
+        assert_eq!(waiting.iter().filter(|waits| **waits).count(), 5);
+        assert_eq!(paces.of(Port::Tunnels).turn().await, Some(false));
+    }
+
+    /// An address that comes as often as it may takes no more than a part of the turns.
+    #[tokio::test(start_paused = true)]
+    async fn one_address_leaves_turns_for_others() {
+        let (pace, addresses) = (Pace::new(limits::TUNNEL_HANDSHAKES), Addresses::new(address_limits()));
+        let address = [198, 51, 100, 7].into();
+        let (began, began_here) = (std::time::Instant::now(), Instant::now());
+        let mut turns = Vec::new();
+        for second in 0..60 {
+            let now = began + began_here.elapsed();
+            for _ in 0..200 {
+                if addresses.welcome(address, Peer::ConnectionPoint, now) == Welcome::Yes {
+                    turns.push(Box::pin(pace.turn()));
+                    let _ = is_pending(turns.last_mut().unwrap().as_mut()).await;
+                }
+            }
+            let mut other = Box::pin(pace.turn());
+            let came = Instant::now();
+            assert!(other.as_mut().await.is_some(), "second {second}: sent away");
+            assert!(came.elapsed() <= limits::TUNNEL_TURN / 2, "second {second}: {:?}", came.elapsed());
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_turn_that_was_not_taken_is_not_paid_for() {
         let pace = Pace::new(1);
         assert_eq!(pace.turn().await, Some(false));
-        let waits = futures_util::future::join_all((0..5).map(|_| pace.turn()));
+        let waits = join_all((0..5).map(|_| pace.turn()));
         let mut waits = pin!(waits);
         assert!(is_pending(waits.as_mut()).await);
         for _ in 0..1000 {

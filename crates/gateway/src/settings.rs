@@ -206,6 +206,8 @@ fn limits(table: &mut Table<'_>) -> Option<LimitSettings> {
         handshake_burst: positive(table, "address_handshake_burst", limits::ADDRESS_HANDSHAKE_BURST),
         refusals_per_second: positive(table, "address_refusals_per_second", limits::ADDRESS_REFUSALS),
         refusal_burst: positive(table, "address_refusal_burst", limits::ADDRESS_REFUSAL_BURST),
+        tunnel_handshakes_per_second: (paced / limits::ADDRESS_TUNNELS_PART as usize).max(1),
+        tunnel_handshake_burst: paced.saturating_mul(limits::ADDRESS_TUNNELS_BURST as usize),
     };
     let queue = QueueLimits {
         places: table.default("queue", limits::QUEUE),

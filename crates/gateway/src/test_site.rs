@@ -16,7 +16,7 @@ use rcgen::{
 use rustls::pki_types::CertificateDer;
 
 use crate::client::Client;
-use crate::fairness::{Identities, IdentityLimits};
+use crate::fairness::{AddressLimits, Identities, IdentityLimits};
 use crate::pre_auth::PreAuthenticated;
 use crate::published::{Published, SiteInForce};
 use crate::selection::Selection;
@@ -118,6 +118,17 @@ pub fn identity_limits() -> IdentityLimits {
         exchanges: limits::IDENTITY_EXCHANGES,
         requests_per_second: limits::IDENTITY_REQUESTS,
         burst: limits::IDENTITY_BURST,
+    }
+}
+
+pub fn address_limits() -> AddressLimits {
+    AddressLimits {
+        handshakes_per_second: limits::ADDRESS_HANDSHAKES,
+        handshake_burst: limits::ADDRESS_HANDSHAKE_BURST,
+        refusals_per_second: limits::ADDRESS_REFUSALS,
+        refusal_burst: limits::ADDRESS_REFUSAL_BURST,
+        tunnel_handshakes_per_second: (limits::TUNNEL_HANDSHAKES / limits::ADDRESS_TUNNELS_PART) as usize,
+        tunnel_handshake_burst: (limits::TUNNEL_HANDSHAKES * limits::ADDRESS_TUNNELS_BURST) as usize,
     }
 }
 

@@ -24,6 +24,7 @@ const _: () = assert!(INSTANCE_DIALS < DIALS, "no instance keeps the others from
 const _: () = assert!(3 * HEARTBEAT.as_secs() <= HEARTBEAT_SILENCE.as_secs(), "two heartbeats may be lost");
 const _: () = assert!(HEARTBEAT.as_millis() < PING_AFTER.as_millis() && PING_AFTER.as_millis() < STALLED.as_millis());
 const _: () = assert!(2 * REPLACED_RETRY.as_secs() + REDIAL_LONGEST.as_secs() < CONFLICT_WITHIN.as_secs());
+const _: () = assert!((ADDRESS_TUNNELS_BURST as u64) < TUNNEL_TURN.as_secs(), "one address leaves turns for others");
 const _: () = assert!(TUNNEL_TURN.as_secs() < TUNNEL_ESTABLISH.as_secs(), "a turn leaves time for the handshake");
 const _: () = assert!(STALLED.as_millis() < HEARTBEAT_SILENCE.as_millis(), "a stalled tunnel may come back");
 const _: () = assert!(TLS_GATHER_BELOW <= TLS_RECORD && TLS_RECORD <= TLS_WRITE_AT && TLS_WRITE_AT < TLS_QUEUE);

@@ -21,6 +21,8 @@ use super::bucket::Pace;
 pub struct AddressLimits {
     pub handshakes_per_second: usize,
     pub handshake_burst: usize,
+    pub tunnel_handshakes_per_second: usize,
+    pub tunnel_handshake_burst: usize,
     pub refusals_per_second: usize,
     pub refusal_burst: usize,
 }
@@ -44,8 +46,8 @@ pub enum Welcome {
     No,
 }
 
-/// Who wants a handshake. Counted apart: the devices behind an address must not keep out its connection points, nor
-/// can a device that says it were one begin more.
+/// Who wants a handshake. Counted apart: the devices behind an address must not keep out its connection points, and
+/// whoever says he were one may begin far less: those take turns, which nobody may have all of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     Client,
@@ -74,6 +76,7 @@ type Set = [Entry; limits::ADDRESS_WAYS];
 #[derive(Debug)]
 pub struct Addresses {
     handshakes: Pace,
+    tunnel_handshakes: Pace,
     refusals: Pace,
     hasher: RandomState,
     sets: Vec<Mutex<Set>>,
@@ -83,6 +86,7 @@ impl Addresses {
     pub fn new(limits: AddressLimits) -> Self {
         Self {
             handshakes: Pace::new(limits.handshakes_per_second, limits.handshake_burst),
+            tunnel_handshakes: Pace::new(limits.tunnel_handshakes_per_second, limits.tunnel_handshake_burst),
             refusals: Pace::new(limits.refusals_per_second, limits.refusal_burst),
             hasher: RandomState::new(),
             sets: (0..limits::ADDRESSES / limits::ADDRESS_WAYS).map(|_| Mutex::default()).collect(),
@@ -93,18 +97,18 @@ impl Addresses {
     pub fn welcome(&self, address: IpAddr, peer: Peer, now: Instant) -> Welcome {
         let now = self.handshakes.moment(now);
         self.with(address, |entry| {
-            let bucket = match peer {
-                Peer::Client => &mut entry.clients,
-                Peer::ConnectionPoint => &mut entry.connection_points,
+            let (pace, bucket) = match peer {
+                Peer::Client => (&self.handshakes, &mut entry.clients),
+                Peer::ConnectionPoint => (&self.tunnel_handshakes, &mut entry.connection_points),
             };
-            if let Some(full_at) = self.handshakes.after_one(*bucket, now, 1) {
+            if let Some(full_at) = pace.after_one(*bucket, now, 1) {
                 *bucket = full_at;
                 return Welcome::Yes;
             }
             if now < entry.said_until {
                 return Welcome::No;
             }
-            entry.said_until = now.saturating_add(self.handshakes.refill());
+            entry.said_until = now.saturating_add(pace.refill());
             Welcome::NoAndSaySo
         })
     }

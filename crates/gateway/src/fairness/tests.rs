@@ -9,7 +9,7 @@ use cmg_core::refusal::RefusalKind;
 use cmg_core::tls::certificate::Thumbprint;
 
 use super::*;
-use crate::test_site::identity_limits;
+use crate::test_site::{address_limits, identity_limits};
 
 fn identity(number: u8) -> Identity {
     Identity::Certificate(Thumbprint([number; 32]))
@@ -88,12 +88,7 @@ fn an_identity_is_remembered_until_there_is_nothing_to_remember() {
 const OFFICE: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
 
 fn addresses() -> Addresses {
-    Addresses::new(AddressLimits {
-        handshakes_per_second: limits::ADDRESS_HANDSHAKES,
-        handshake_burst: limits::ADDRESS_HANDSHAKE_BURST,
-        refusals_per_second: limits::ADDRESS_REFUSALS,
-        refusal_burst: limits::ADDRESS_REFUSAL_BURST,
-    })
+    Addresses::new(address_limits())
 }
 
 fn welcomed(addresses: &Addresses, address: IpAddr, peer: Peer, times: usize, now: Instant) -> usize {
