@@ -75,7 +75,8 @@ impl ExchangeRecord {
             if let Some(at_role) = self.at_role {
                 line.milliseconds("ms_role", at_role);
             }
-            line.text("gateway", &place.instance.gateway)
+            line.text_if("sent_again", passed.sent_again.then_some("kept connection died"))
+                .text("gateway", &place.instance.gateway)
                 .text("instance", &place.instance.name)
                 .text("lane", place.id.lane.name());
         });

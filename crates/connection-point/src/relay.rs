@@ -18,11 +18,12 @@ use crate::admission::within;
 use crate::exchange::Stop;
 use crate::long_answer::LongAnswer;
 
-/// Bytes of bodies that have passed.
+/// What has passed: bytes of bodies, and the request a second time if a kept connection to the role had died under it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Passed {
     pub request_bytes: u64,
     pub answer_bytes: u64,
+    pub sent_again: bool,
 }
 
 pub struct Relay<'a> {
@@ -69,7 +70,9 @@ impl<'a> Relay<'a> {
     pub async fn answer_head(&mut self) -> Result<http1::AnswerHead, Stop> {
         poll_fn(|cx| {
             self.poll_upload(cx)?;
-            if let Poll::Ready(head) = self.role.poll_head(cx) {
+            let head = self.role.poll_head(cx);
+            self.passed.sent_again = self.role.was_sent_again();
+            if let Poll::Ready(head) = head {
                 return Poll::Ready(Ok(head?));
             }
             self.tell_handed_over();

@@ -39,6 +39,7 @@ pub struct RoleExchange {
     upload: Upload,
     answer: Answer,
     replay: Replay,
+    was_sent_again: bool,
     /// How long the exchange waits now, as its deadline was last set.
     waits: Duration,
 }
@@ -67,8 +68,8 @@ impl RoleExchange {
             None => (Link::Connecting(Box::pin(connect(role.clone(), pool.counters.clone()))), Replay::never()),
         };
         let (role, pool, waits) = (role.clone(), pool.clone(), patience.answer);
-        let mut exchange =
-            Self { role, pool, request, patience, link, upload, answer: Answer::AwaitHead, replay, waits };
+        let (answer, was_sent_again) = (Answer::AwaitHead, false);
+        let mut exchange = Self { role, pool, request, patience, link, upload, answer, replay, was_sent_again, waits };
         exchange.moved();
         exchange
     }
@@ -103,6 +104,11 @@ impl RoleExchange {
     /// The whole request has been written to the role.
     pub fn is_handed_over(&self) -> bool {
         self.upload.is_finished()
+    }
+
+    /// A kept connection had died under it, and it went out a second time.
+    pub fn was_sent_again(&self) -> bool {
+        self.was_sent_again
     }
 
     /// The head of the answer, once.
@@ -228,6 +234,7 @@ impl RoleExchange {
 
     fn send_again(&mut self) {
         self.pool.counters.sent_again.increment();
+        self.was_sent_again = true;
         self.upload = Upload::new(&self.request);
         let (body, end) = std::mem::replace(&mut self.replay, Replay::never()).take();
         // What was taken from the owner once is taken again: the lengths cannot differ.
