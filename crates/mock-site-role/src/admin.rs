@@ -105,10 +105,14 @@ async fn wait_at_gate(State(role): State<Arc<Role>>, RawQuery(asked): RawQuery) 
     (status, Json(json!({ "waiting": role.gates.waiting() }))).into_response()
 }
 
+/// Lets so many through, those who come later too unless `only=waiting`.
 async fn release(State(role): State<Arc<Role>>, RawQuery(asked): RawQuery) -> Response {
     let asked = parameters(asked);
     answer(asked.number("count", 1).map(|count| {
-        role.gates.release(key(&asked), count as usize);
+        match asked.text("only") {
+            Some("waiting") => role.gates.release_waiting(key(&asked), count as usize),
+            _ => role.gates.release(key(&asked), count as usize),
+        }
         json!({ "released": key(&asked), "count": count })
     }))
 }

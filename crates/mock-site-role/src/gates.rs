@@ -2,6 +2,7 @@
 //! Opening counts: each of the opened turns lets one waiter through, also one that comes later.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Semaphore, watch};
@@ -16,6 +17,8 @@ pub struct Gates {
 #[derive(Clone)]
 struct Gate {
     turns: Arc<Semaphore>,
+    /// Turns that nobody has taken yet.
+    owed: Arc<AtomicUsize>,
     waiting: watch::Sender<usize>,
 }
 
@@ -28,21 +31,39 @@ impl Drop for Waiter {
     }
 }
 
+impl Gate {
+    fn owe(&self, turns: usize) {
+        self.owed.fetch_add(turns, Relaxed);
+        self.turns.add_permits(turns);
+    }
+}
+
 impl Gates {
     /// Waits for one turn; for ever when there are too many gates.
     pub async fn pass(&self, key: &str) {
         let Some(gate) = self.gate(key) else { return std::future::pending().await };
         gate.waiting.send_modify(|waiting| *waiting += 1);
-        let _waiter = Waiter(gate.waiting.clone());
+        let waiter = Waiter(gate.waiting.clone());
         if let Ok(turn) = gate.turns.acquire().await {
             turn.forget();
+            // Waits no more before its turn is taken: nobody takes it for one that waits without.
+            drop(waiter);
+            gate.owed.fetch_sub(1, Relaxed);
         }
     }
 
     /// Lets so many through.
     pub fn release(&self, key: &str, turns: usize) {
         if let Some(gate) = self.gate(key) {
-            gate.turns.add_permits(turns.min(Semaphore::MAX_PERMITS / 2));
+            gate.owe(turns.min(Semaphore::MAX_PERMITS / 2));
+        }
+    }
+
+    /// Lets so many of those through that wait now, and nobody who comes later.
+    pub fn release_waiting(&self, key: &str, turns: usize) {
+        if let Some(gate) = self.gate(key) {
+            let without_turn = gate.waiting.borrow().saturating_sub(gate.owed.load(Relaxed));
+            gate.owe(turns.min(without_turn));
         }
     }
 
@@ -64,7 +85,11 @@ impl Gates {
         if gates.len() >= limits::GATES && !gates.contains_key(key) {
             return None;
         }
-        let new = || Gate { turns: Arc::new(Semaphore::new(0)), waiting: watch::Sender::new(0) };
+        let new = || Gate {
+            turns: Arc::new(Semaphore::new(0)),
+            owed: Arc::new(AtomicUsize::new(0)),
+            waiting: watch::Sender::new(0),
+        };
         Some(gates.entry(key.to_owned()).or_insert_with(new).clone())
     }
 
@@ -75,6 +100,8 @@ impl Gates {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[tokio::test]
@@ -89,5 +116,18 @@ mod tests {
             gates.release("a", 1);
         });
         assert!(gates.waiting().is_empty());
+    }
+
+    #[tokio::test]
+    async fn turns_for_those_who_wait_are_not_kept_for_others() {
+        let gates = Gates::default();
+        gates.release_waiting("a", 5);
+        let waiting = gates.clone();
+        tokio::join!(waiting.pass("a"), async {
+            gates.waited_for("a", 1).await;
+            gates.release_waiting("a", 5);
+            gates.release_waiting("a", 5);
+        });
+        assert!(gates.pass("a").now_or_never().is_none(), "a turn was left over");
     }
 }
