@@ -1,4 +1,4 @@
-//! `cargo xtask load`: sends a load through a whole installation, restarts programs under it where asked for, and
+//! `cargo xtask load`: sends a load through a whole installation, restarts or kills programs under it where asked for, and
 //! accounts for every request by three counts: its own, the role's and the gateways'. Fails on any fault.
 
 mod curves;
@@ -11,18 +11,18 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use cmg_e2e::Stack;
-use cmg_load::{Allowed, Counts, Mix, Plan, Progress, Record, Site, Verdict, check, role_position};
+use cmg_load::{Allowed, Counts, Mix, Plan, Progress, Record, Site, Verdict, check, hold, role_position};
 use tokio::sync::watch;
 
 use crate::root;
 use crate::run::Steps;
 use curves::Curves;
-use restarts::Restart;
+use restarts::{Harm, Tier};
 
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Load the installation of this running demo instead of one of its own
-    #[arg(long, value_name = "demo.json", conflicts_with_all = ["gateways", "connection_points", "restart", "release", "curves"])]
+    #[arg(long, value_name = "demo.json", conflicts_with_all = ["gateways", "connection_points", "restart", "kill", "release", "curves"])]
     demo: Option<PathBuf>,
     /// Gateway instances
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=16))]
@@ -53,9 +53,12 @@ pub struct Arguments {
     seed: u64,
     /// Restart these programs in good order, one at a time, again and again until the load ends
     #[arg(long, value_enum)]
-    restart: Option<Restart>,
+    restart: Option<Tier>,
+    /// Kill these programs with requests under way and start them again, one at a time, again and again
+    #[arg(long, value_enum, conflicts_with = "restart")]
+    kill: Option<Tier>,
     /// Draw what the programs hold meanwhile, and write a line for each look at them here, every 10 s
-    #[arg(long, value_name = "FILE.csv", conflicts_with = "restart")]
+    #[arg(long, value_name = "FILE.csv", conflicts_with_all = ["restart", "kill"])]
     curves: Option<PathBuf>,
     /// Where keys, configuration, logs and the record of every request go and stay
     #[arg(long, value_name = "DIR")]
@@ -95,11 +98,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 async fn load_demo(arguments: &Arguments, demo: &Path) -> Result<Verdict> {
     let demo = demo::read(demo)?;
     let since = role_position(demo.site.role_admin).await?;
-    let before = demo.sent_again().await?;
     let (_stop, never) = watch::channel(false);
     let record = send(&plan(arguments, None)?, &demo.site, never).await?;
-    let again = demo.sent_again().await? - before;
-    let counts = Counts::take(record, &demo.site, since, &demo.logs, again).await?;
+    let counts = Counts::take(record, &demo.site, since, &demo.logs).await?;
     Ok(check(&counts, Allowed::NOTHING))
 }
 
@@ -115,7 +116,9 @@ async fn load_own(arguments: &Arguments, steps: &Steps) -> Result<Verdict> {
     }
     steps.say("starting an installation");
     let mut stack = builder.start().await?;
-    let (site, plan) = (stack.load_site()?, plan(arguments, kept.as_deref())?);
+    let (site, mut plan) = (stack.load_site()?, plan(arguments, kept.as_deref())?);
+    let harm = harm(arguments, &mut plan, &site);
+    let is_harmed = harm.is_some();
     let since = role_position(site.role_admin).await?;
     steps.say("sending");
     let (over, is_over) = watch::channel(false);
@@ -133,8 +136,8 @@ async fn load_own(arguments: &Arguments, steps: &Steps) -> Result<Verdict> {
             None => Ok(()),
         }
     };
-    let restarting = restarts::roll(&mut stack, arguments.restart, is_over.clone());
-    let (record, restarted, watched) = tokio::join!(sending, restarting, watching);
+    let harming = restarts::again_and_again(&mut stack, harm, plan.begun, is_over.clone());
+    let (record, stops, watched) = tokio::join!(sending, harming, watching);
     watched?;
     if let Some((curves, path)) = curves {
         curves.write(path)?;
@@ -143,14 +146,22 @@ async fn load_own(arguments: &Arguments, steps: &Steps) -> Result<Verdict> {
     if let Some(folder) = &kept {
         steps.say(&format!("logs and the record are in {}", folder.display()));
     }
-    let restarted = restarted.context("a program could not be restarted in good order")?;
-    if arguments.restart.is_some() {
-        steps.say(&format!("{restarted} restarts in good order"));
-    }
+    let stops = stops.context("a program could not be stopped and started again")?;
+    ensure!(!is_harmed || !stops.is_empty(), "the load ended before anything was stopped: send more");
     steps.say("comparing the counts");
-    let counts = stack.load_counts(record?, since).await?;
-    let allowed = if arguments.restart.is_some() { Allowed::RESTARTS } else { Allowed::NOTHING };
-    Ok(check(&counts, allowed))
+    let counts = Counts { stops, ..stack.load_counts(record?, since).await? };
+    Ok(check(&counts, Allowed::NOTHING))
+}
+
+/// What is to be done to the programs, with the plan's part in it.
+fn harm(arguments: &Arguments, plan: &mut Plan, site: &Site) -> Option<(Tier, Harm)> {
+    if let Some(tier) = arguments.restart {
+        return Some((tier, Harm::Restart));
+    }
+    let tier = arguments.kill?;
+    let (holding, held) = hold(&plan.run, site);
+    plan.held = Some(held);
+    Some((tier, Harm::Kill(holding)))
 }
 
 async fn send(plan: &Plan, site: &Site, stop: watch::Receiver<bool>) -> Result<Record> {

@@ -4,7 +4,7 @@
 mod builder;
 mod check;
 mod files;
-pub mod load;
+mod load;
 mod restarts;
 mod starter;
 mod waiting;
@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use cmg_client::tls::ClientCertificate;
 use cmg_client::{Client, Protocol};
+use cmg_load::Logs;
 use tempfile::TempDir;
 
 use crate::admin::Admin;
@@ -43,7 +44,8 @@ pub struct Stack {
     /// Every configuration file in use.
     pub configuration: Vec<PathBuf>,
     site_version: u64,
-    ended: restarts::Ended,
+    /// Logs of programs that have ended.
+    ended: Logs,
     starter: Starter,
     /// Removed last, after every program has ended.
     _temporary: Option<TempDir>,

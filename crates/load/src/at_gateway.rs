@@ -23,7 +23,10 @@ pub struct AtGateway {
     pub code: Option<Box<str>>,
     pub request_bytes: u64,
     pub answer_bytes: u64,
+    /// Whose turn it was; the second one if the request was sent again.
     pub connection_point: Option<Box<str>>,
+    /// Why it was.
+    pub sent_again: Option<Box<str>>,
 }
 
 /// What the logs say of one run.

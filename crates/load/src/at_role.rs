@@ -107,6 +107,17 @@ pub(crate) async fn release(admin: SocketAddr, gate: &str, count: usize) -> Resu
     ask(admin, "POST", &format!("/_release?key={gate}&count={count}")).await.map(drop)
 }
 
+/// Lets so many of those through that wait now.
+pub(crate) async fn release_waiting(admin: SocketAddr, gate: &str, count: usize) -> Result<(), LoadError> {
+    ask(admin, "POST", &format!("/_release?key={gate}&count={count}&only=waiting")).await.map(drop)
+}
+
+/// Completes when so many wait at a gate.
+pub(crate) async fn wait_at_gate(admin: SocketAddr, gate: &str, count: usize) -> Result<(), LoadError> {
+    let within = limits::GATHER.as_millis();
+    ask(admin, "GET", &format!("/_gates/wait?key={gate}&waiting={count}&within={within}")).await.map(drop)
+}
+
 async fn ask(address: SocketAddr, method: &str, page: &str) -> Result<Vec<u8>, LoadError> {
     let failed = |why: String| LoadError::Admin { address, page: page.to_owned(), why };
     match timeout(limits::ADMIN, exchange(address, method, page)).await {

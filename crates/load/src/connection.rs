@@ -31,6 +31,19 @@ pub enum Ended {
     Lost(String),
     /// Broken off.
     Cut(String),
+    /// Not at all for longer than anybody waits.
+    TimedOut(String),
+    /// What came is no answer, or more than one.
+    Garbled(String),
+}
+
+/// What a connection is like between two requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Open,
+    Closed,
+    /// Bytes have come that nobody asked for.
+    Carries,
 }
 
 impl Ended {
@@ -46,6 +59,8 @@ impl Ended {
             Ended::HandedBack(why) => (Outcome::HandedBack, Some(why)),
             Ended::Lost(why) => (Outcome::Lost, Some(why)),
             Ended::Cut(why) => (Outcome::Cut, Some(why)),
+            Ended::TimedOut(why) => (Outcome::TimedOut, Some(why)),
+            Ended::Garbled(why) => (Outcome::Corrupted, Some(why)),
         }
     }
 }

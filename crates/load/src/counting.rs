@@ -1,9 +1,10 @@
-//! Takes the three counts of a run once everything has been written down.
+//! Takes the counts of a run once everything has been written down.
 
 use std::path::PathBuf;
 
 use tokio::time::{Instant, sleep};
 
+use crate::at_connection_point::SentAgainToRole;
 use crate::at_gateway::read_logs;
 use crate::at_role::ask_role;
 use crate::checker::Counts;
@@ -13,27 +14,29 @@ use crate::outcome::Outcome;
 use crate::record::Record;
 use crate::site::Site;
 
+/// The log files of an installation, those of programs that have ended too.
+#[derive(Clone, Debug, Default)]
+pub struct Logs {
+    pub gateways: Vec<PathBuf>,
+    pub connection_points: Vec<PathBuf>,
+}
+
 impl Counts {
     /// The counts of a run that has ended: what the role saw from `since` on, and what these logs say. Waits for lines
     /// that are still on their way to the logs.
-    pub async fn take(
-        sender: Record,
-        site: &Site,
-        since: u64,
-        logs: &[PathBuf],
-        sent_again: u64,
-    ) -> Result<Self, LoadError> {
+    pub async fn take(sender: Record, site: &Site, since: u64, logs: &Logs) -> Result<Self, LoadError> {
         let role = ask_role(site.role_admin, since).await?;
         let told = sender.sent.iter().filter(|sent| matches!(sent.outcome, Outcome::Answered | Outcome::Refused));
         let lines = told.count();
         let patience = Instant::now() + limits::LOG;
         let gateways = loop {
-            let count = read_logs(logs, &sender.run)?;
+            let count = read_logs(&logs.gateways, &sender.run)?;
             if count.lines.len() >= lines || Instant::now() > patience {
                 break count;
             }
             sleep(limits::LOOK).await;
         };
-        Ok(Self { sender, role, gateways, sent_again })
+        let sent_again_to_role = SentAgainToRole::read(&logs.connection_points)?;
+        Ok(Self { sender, role, gateways, sent_again_to_role, stops: Vec::new() })
     }
 }

@@ -15,10 +15,11 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::at_role;
 use crate::error::LoadError;
-use crate::kind::Mix;
+use crate::holding::Held;
+use crate::kind::{Kind, Mix};
 use crate::limits;
 use crate::progress::Progress;
-use crate::record::{Record, RecordFile, Sent};
+use crate::record::{Record, RecordFile, Sent, Unsent};
 use crate::site::Site;
 use crate::wording::{Worded, Wording, poll_gate, wait_gate};
 
@@ -29,6 +30,8 @@ use line::{Line, Shared};
 pub struct Plan {
     /// The first part of every id: no two runs at one installation may share it.
     pub run: String,
+    /// From when all times of the run are counted.
+    pub begun: Instant,
     pub seed: u64,
     pub mix: Mix,
     /// At most so many requests, not counting those of the clients that only wait.
@@ -42,6 +45,8 @@ pub struct Plan {
     /// Clients that only wait, each for this long unless the run ends before.
     pub waiters: usize,
     pub wait: Duration,
+    /// Requests that are held at a gate while harm is done.
+    pub held: Option<Held>,
     /// How long anybody waits for the end of an answer.
     pub patience: Duration,
     /// Where the record is written, a line for each request.
@@ -53,6 +58,7 @@ impl Plan {
     pub fn new(run: &str, requests: u64) -> Self {
         Self {
             run: run.to_owned(),
+            begun: Instant::now(),
             seed: 1,
             mix: Mix::default(),
             requests: Some(requests),
@@ -61,6 +67,7 @@ impl Plan {
             clients: DEFAULT_CLIENTS,
             waiters: DEFAULT_WAITERS,
             wait: DEFAULT_WAIT,
+            held: None,
             patience: DEFAULT_PATIENCE,
             record: None,
         }
@@ -77,14 +84,52 @@ const DEFAULT_PATIENCE: Duration = Duration::from_secs(120);
 struct Run {
     plan: Plan,
     site: Site,
+    /// When the first turn was due.
     begun: Instant,
     next: AtomicU64,
     /// Turns that were taken, which the plan's rate and number bound. Clients that only wait take none.
     turns: AtomicU64,
     is_over: AtomicBool,
     stop: watch::Receiver<bool>,
-    not_connected: AtomicU64,
-    records: mpsc::Sender<Sent>,
+    teller: Teller,
+}
+
+/// What loops tell of.
+enum Told {
+    Sent(Sent),
+    Unsent(Unsent),
+    WithStrays(u64),
+    FoundNobody(Duration),
+}
+
+/// Tells the collector, and the time.
+pub struct Teller {
+    begun: Instant,
+    records: mpsc::Sender<Told>,
+}
+
+impl Teller {
+    /// Since the run began.
+    pub fn now(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    pub async fn unsent(&self, unsent: Unsent) {
+        self.tell(Told::Unsent(unsent)).await;
+    }
+
+    pub async fn with_strays(&self, number: u64) {
+        self.tell(Told::WithStrays(number)).await;
+    }
+
+    pub async fn found_nobody(&self) {
+        self.tell(Told::FoundNobody(self.now())).await;
+    }
+
+    async fn tell(&self, told: Told) {
+        // The collector stays until every loop has ended.
+        let _ = self.records.send(told).await;
+    }
 }
 
 /// Sends all of a plan, or until `stop` says true, and waits for every answer. Tells the progress once a second.
@@ -103,13 +148,13 @@ pub async fn run(
         turns: AtomicU64::new(0),
         is_over: AtomicBool::new(false),
         stop,
-        not_connected: AtomicU64::new(0),
-        records,
+        teller: Teller { begun: plan.begun, records },
     });
     let file = plan.record.as_deref().map(RecordFile::create).transpose()?;
     let lines = lines(plan, site)?;
-    let (sent, driven) = tokio::join!(collect(kept, file, &mut tell), drive(shared, lines));
-    Ok(Record { run: plan.run.clone(), sent: sent?, not_connected: driven })
+    let held = held_lines(plan, site)?;
+    let (record, ()) = tokio::join!(collect(kept, file, &mut tell), drive(shared, lines, held));
+    Ok(Record { run: plan.run.clone(), ..record? })
 }
 
 /// One line for each loop: groups take turns between HTTP/1.1, a connection each, and one of HTTP/2 for all of them.
@@ -129,11 +174,20 @@ fn lines(plan: &Plan, site: &Site) -> Result<(Vec<Line>, Vec<Line>), LoadError> 
     Ok((lines, waiting))
 }
 
-/// Runs every loop to its end; how often nobody could be reached.
-async fn drive(run: Arc<Run>, (lines, waiting): (Vec<Line>, Vec<Line>)) -> u64 {
+/// One line for each request that is held.
+fn held_lines(plan: &Plan, site: &Site) -> Result<Vec<(Line, Held)>, LoadError> {
+    let Some(held) = &plan.held else { return Ok(Vec::new()) };
+    (0..limits::HELD).map(|place| Ok((Line::own(site, place)?, held.clone()))).collect()
+}
+
+/// Runs every loop to its end.
+async fn drive(run: Arc<Run>, (lines, waiting): (Vec<Line>, Vec<Line>), held: Vec<(Line, Held)>) {
     let mut waiters = JoinSet::new();
     for line in waiting {
         waiters.spawn(send_waits(run.clone(), line));
+    }
+    for (place, (line, held)) in held.into_iter().enumerate() {
+        waiters.spawn(send_held(run.clone(), line, held, place));
     }
     let mut releaser = JoinSet::new();
     releaser.spawn(release(run.clone()));
@@ -143,11 +197,13 @@ async fn drive(run: Arc<Run>, (lines, waiting): (Vec<Line>, Vec<Line>)) -> u64 {
     }
     finish(workers).await;
     run.is_over.store(true, Relaxed);
+    if let Some(held) = &run.plan.held {
+        held.over();
+    }
     // What is not released ends by itself, only later.
     let gate = wait_gate(&run.plan.run);
     let _ = at_role::release(run.site.role_admin, &gate, run.plan.waiters).await;
     finish(waiters).await;
-    run.not_connected.load(Relaxed)
 }
 
 async fn finish(mut loops: JoinSet<()>) {
@@ -165,6 +221,7 @@ async fn send_requests(run: Arc<Run>, mut line: Line) {
         let worded = run.wording().request(number);
         run.send(&mut line, worded).await;
     }
+    line.close(&run.teller).await;
 }
 
 async fn send_waits(run: Arc<Run>, mut line: Line) {
@@ -175,6 +232,20 @@ async fn send_waits(run: Arc<Run>, mut line: Line) {
         // One that is refused at once does not ask as fast as it can.
         sleep(limits::WAIT_PAUSE).await;
     }
+    line.close(&run.teller).await;
+}
+
+/// Sends a request in each round, on a fresh connection to always the same gateway: each has some of both sorts.
+async fn send_held(run: Arc<Run>, mut line: Line, mut held: Held, place: usize) {
+    let reads = (place / run.site.addresses.len()).is_multiple_of(2);
+    while held.next().await {
+        line.begin_anew(place, &run.teller).await;
+        let number = run.next.fetch_add(1, Relaxed);
+        let worded = run.wording().held(number, if reads { Kind::HeldGet } else { Kind::HeldPost });
+        run.send(&mut line, worded).await;
+        held.ended();
+    }
+    held.left();
 }
 
 /// Lets one of those through that wait at the gate, again and again, until it is dropped.
@@ -184,7 +255,7 @@ async fn release(run: Arc<Run>) {
     while !run.is_over.load(Relaxed) {
         pause.tick().await;
         // Those that are not released end by themselves.
-        let _ = at_role::release(run.site.role_admin, &gate, 1).await;
+        let _ = at_role::release_waiting(run.site.role_admin, &gate, 1).await;
     }
 }
 
@@ -218,9 +289,8 @@ impl Run {
     }
 
     async fn send(&self, line: &mut Line, worded: Worded) {
-        let sent = line.send(&worded, self.plan.patience, &self.not_connected).await;
-        // The collector stays until every loop has ended.
-        let _ = self.records.send(sent).await;
+        let sent = line.send(&worded, self.plan.patience, &self.teller).await;
+        self.teller.tell(Told::Sent(sent)).await;
     }
 }
 
@@ -230,24 +300,29 @@ fn part(number: u64, of: u64) -> Duration {
 
 /// Keeps what comes until every loop has ended.
 async fn collect(
-    mut records: mpsc::Receiver<Sent>,
+    mut records: mpsc::Receiver<Told>,
     mut file: Option<RecordFile>,
     tell: &mut impl FnMut(&Progress),
-) -> Result<Vec<Sent>, LoadError> {
-    let mut kept = Vec::new();
+) -> Result<Record, LoadError> {
+    let mut kept = Record::default();
     let mut progress = Progress::default();
     let mut second = tokio::time::interval(limits::PROGRESS);
     second.tick().await;
     loop {
         tokio::select! {
-            sent = records.recv() => {
-                let Some(sent) = sent else { break };
-                progress.count(&sent);
-                if let Some(file) = &mut file {
-                    file.write(&sent)?;
+            told = records.recv() => match told {
+                Some(Told::Sent(sent)) => {
+                    progress.count(&sent);
+                    if let Some(file) = &mut file {
+                        file.write(&sent)?;
+                    }
+                    kept.sent.push(sent);
                 }
-                kept.push(sent);
-            }
+                Some(Told::Unsent(unsent)) => kept.unsent.push(unsent),
+                Some(Told::WithStrays(number)) => kept.with_strays.push(number),
+                Some(Told::FoundNobody(when)) => kept.found_nobody.push(when),
+                None => break,
+            },
             _ = second.tick() => {
                 progress.seconds += 1;
                 tell(&progress);
@@ -257,6 +332,6 @@ async fn collect(
     }
     tell(&progress);
     file.map(RecordFile::close).transpose()?;
-    kept.sort_unstable_by_key(|sent| sent.number);
+    kept.sent.sort_unstable_by_key(|sent| sent.number);
     Ok(kept)
 }

@@ -28,6 +28,9 @@ pub enum Kind {
     Poll,
     /// A wait that may outlast a drain: of the clients that only wait.
     Wait,
+    /// Held at a gate while harm is done.
+    HeldGet,
+    HeldPost,
     /// The role's own error.
     RoleError,
     /// Something that is not published, which the gateway must refuse.
@@ -35,7 +38,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [(Kind, &'static str, &'static str); 14] = [
+    pub const ALL: [(Kind, &'static str, &'static str); 16] = [
         (Kind::Get, "get", "GET"),
         (Kind::Head, "head", "HEAD"),
         (Kind::Propfind, "propfind", "PROPFIND"),
@@ -48,6 +51,8 @@ impl Kind {
         (Kind::Slow, "slow", "GET"),
         (Kind::Poll, "poll", "GET"),
         (Kind::Wait, "wait", "GET"),
+        (Kind::HeldGet, "held-get", "GET"),
+        (Kind::HeldPost, "held-post", "POST"),
         (Kind::RoleError, "role-error", "GET"),
         (Kind::Unpublished, "unpublished", "GET"),
     ];
@@ -63,6 +68,11 @@ impl Kind {
     /// Whether the product may send it to a role a second time.
     pub fn is_repeatable(self) -> bool {
         matches!(self.method(), "GET" | "HEAD" | "PROPFIND" | "OPTIONS")
+    }
+
+    /// Whether it is sent only where harm is done.
+    pub fn is_held(self) -> bool {
+        matches!(self, Kind::HeldGet | Kind::HeldPost)
     }
 
     /// Whether no role may ever see it.
@@ -165,6 +175,6 @@ mod tests {
     fn what_may_be_repeated_is_what_the_requirements_name() {
         let repeatable: Vec<&str> =
             Kind::ALL.iter().filter(|(kind, ..)| !kind.is_repeatable()).map(|(.., method)| *method).collect();
-        assert_eq!(repeatable, ["CCM_POST", "POST", "BITS_POST", "PUT"]);
+        assert_eq!(repeatable, ["CCM_POST", "POST", "BITS_POST", "PUT", "POST"]);
     }
 }

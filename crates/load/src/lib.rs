@@ -12,10 +12,12 @@ mod wording;
 
 mod connection;
 mod engine;
+mod holding;
 mod outcome;
 mod progress;
 mod record;
 
+mod at_connection_point;
 mod at_gateway;
 mod at_role;
 
@@ -28,11 +30,13 @@ mod site;
 
 pub use at_gateway::{AtGateway, GatewayCount};
 pub use at_role::{AtRole, RoleCount, role_position};
-pub use checker::{Allowed, Counts, Verdict, check};
+pub use checker::{Allowed, Counts, How, Stop, Stopped, Verdict, check};
+pub use counting::Logs;
 pub use engine::{Plan, run};
 pub use error::LoadError;
+pub use holding::{Held, Holding, hold};
 pub use kind::{Kind, Mix};
 pub use outcome::Outcome;
 pub use progress::Progress;
-pub use record::{Record, Sent};
+pub use record::{Record, Sent, Unsent};
 pub use site::{Identity, Site};

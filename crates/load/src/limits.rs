@@ -27,10 +27,15 @@ pub const CONNECT_PATIENCE: Duration = Duration::from_secs(60);
 pub const CONNECT: Duration = Duration::from_secs(20);
 /// An ordinary poll waits so many milliseconds, from and to.
 pub const POLL: (u64, u64) = (50, 800);
+/// Requests that wait for a harm to be done, half of them reads. So many that either of two connection points has some
+/// of both sorts but once in ten thousand times.
+pub const HELD: usize = 32;
 /// Between two waits of a client that only waits.
 pub const WAIT_PAUSE: Duration = Duration::from_millis(100);
 /// Between two releases of one waiting poll.
 pub const RELEASE_PAUSE: Duration = Duration::from_millis(100);
+/// Until all requests that are to be held are where they wait.
+pub const GATHER: Duration = Duration::from_secs(50);
 /// One question to an admin page.
 pub const ADMIN: Duration = Duration::from_secs(60);
 /// Streams that share one HTTP/2 connection.
@@ -45,3 +50,6 @@ pub const SETTLE: Duration = Duration::from_secs(30);
 pub const LOOK: Duration = Duration::from_millis(100);
 /// How long the last lines may take to reach the logs.
 pub const LOG: Duration = Duration::from_secs(10);
+/// Lines that a killed program takes with it are of its last moment: its log is written every few milliseconds, and
+/// on a busy machine some time after.
+pub const UNWRITTEN_LINES: Duration = Duration::from_secs(1);

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
@@ -18,6 +19,14 @@ pub struct Sent {
     pub kind: Kind,
     /// The version of HTTP that it was sent in.
     pub http: u8,
+    /// At which of the site's addresses, from 0.
+    pub gateway: usize,
+    /// When its first byte was about to be written, since the run began.
+    #[serde(serialize_with = "as_seconds")]
+    pub began: Duration,
+    /// When its end had been seen.
+    #[serde(serialize_with = "as_seconds")]
+    pub ended: Duration,
     pub outcome: Outcome,
     /// Of the answer, if its head came.
     pub status: u16,
@@ -39,6 +48,18 @@ fn as_hex<S: Serializer>(hash: &Option<[u8; 32]>, serializer: S) -> Result<S::Ok
     hash.map(|hash| hex(&hash)).serialize(serializer)
 }
 
+fn as_seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64())
+}
+
+/// A try that made no request: its connection did not come about, or was gone before a head was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsent {
+    pub gateway: usize,
+    pub began: Duration,
+    pub ended: Duration,
+}
+
 /// All that a run sent.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
@@ -46,8 +67,11 @@ pub struct Record {
     pub run: String,
     /// By number, one for each.
     pub sent: Vec<Sent>,
-    /// Connections that could not be established or were gone before a request was written: no request existed.
-    pub not_connected: u64,
+    pub unsent: Vec<Unsent>,
+    /// Requests after whose whole answer the connection carried bytes that nobody had asked for.
+    pub with_strays: Vec<u64>,
+    /// When a client found that every address in turn took no connection.
+    pub found_nobody: Vec<Duration>,
 }
 
 /// Writes the lines as they come.

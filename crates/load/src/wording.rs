@@ -51,6 +51,11 @@ impl Wording<'_> {
         self.of_kind(Kind::Wait, number, Random::new(self.seed, number))
     }
 
+    /// A request of a client that holds it at a gate.
+    pub fn held(&self, number: u64, kind: Kind) -> Worded {
+        self.of_kind(kind, number, Random::new(self.seed, number))
+    }
+
     fn of_kind(&self, kind: Kind, number: u64, mut random: Random) -> Worded {
         let id = format!("{}-{number}", self.run);
         let site = self.site;
@@ -76,6 +81,9 @@ impl Wording<'_> {
                 (site.open.clone(), asked)
             }
             Kind::Poll | Kind::Wait => (under(&site.management_point, "BGB"), self.poll(kind, &mut random)),
+            Kind::HeldGet | Kind::HeldPost => {
+                (under(&site.management_point, "CCM_System"), format!("poll?key={}", held_gate(self.run)))
+            }
             Kind::RoleError => (under(&site.management_point, "SMS_MP"), format!("status/{ROLE_ERROR}?bytes=100")),
             Kind::Unpublished => ("/not-published".to_owned(), "echo".to_owned()),
         };
@@ -113,6 +121,11 @@ pub fn wait_gate(run: &str) -> String {
     format!("load-{run}-wait")
 }
 
+/// The gate of those that are held while harm is done.
+pub fn held_gate(run: &str) -> String {
+    format!("load-{run}-held")
+}
+
 const SLOW_PIECES: u64 = 5;
 /// What a role says of itself: no promise of ours.
 const ROLE_ERROR: u16 = 503;
@@ -126,7 +139,7 @@ fn file(behaviour: &str, content: Content) -> String {
 }
 
 fn has_body(kind: Kind) -> bool {
-    matches!(kind, Kind::Propfind | Kind::CcmPost | Kind::Post | Kind::BitsPost | Kind::Put)
+    matches!(kind, Kind::Propfind | Kind::CcmPost | Kind::Post | Kind::HeldPost | Kind::BitsPost | Kind::Put)
 }
 
 fn expected(kind: Kind, content: Content, random: &mut Random) -> (Expected, Option<(&'static str, String)>) {
@@ -141,7 +154,7 @@ fn expected(kind: Kind, content: Content, random: &mut Random) -> (Expected, Opt
             let part = Expected::Content { status: 206, seed: content.seed, offset: first, length: last - first + 1 };
             (part, Some(("range", format!("bytes={first}-{last}"))))
         }
-        Kind::Poll | Kind::Wait => (Expected::Released, None),
+        Kind::Poll | Kind::Wait | Kind::HeldGet | Kind::HeldPost => (Expected::Released, None),
         Kind::RoleError => (Expected::Content { status: ROLE_ERROR, seed: 0, offset: 0, length: 100 }, None),
         Kind::Unpublished => (Expected::Refusal { status: 404, code: "CMGService_NotPublished" }, None),
     }
@@ -177,7 +190,8 @@ pub mod tests {
             assert!(worded.target.contains(&format!("/r-{number}/_/")), "{}", worded.target);
             kinds.insert(worded.kind);
         }
-        assert_eq!(kinds.len(), Kind::ALL.len() - 1, "every kind but the waits comes: {kinds:?}");
+        let usual = Kind::ALL.iter().filter(|(kind, ..)| !kind.is_held() && *kind != Kind::Wait);
+        assert_eq!(kinds.len(), usual.count(), "every kind but those that wait comes: {kinds:?}");
         assert_eq!(wording.wait(1).kind, Kind::Wait);
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use cmg_client::{Answer, Request, RequestBody};
 use cmg_e2e::pki::Leaf;
 use cmg_e2e::{mp, until};
-use cmg_load::{Allowed, Kind, Mix, Outcome, Plan, Site};
+use cmg_load::{Kind, Mix, Outcome, Plan, Site};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -18,7 +18,6 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "flood",
         injected: "one identity sends as fast as it can on 128 connections, 2,000 requests",
         promised: "others' account is clean",
-        allowed: Allowed::NOTHING,
         in_ci: true,
         fault: |scene| Box::pin(flood(scene)),
         ..Scenario::USUAL
@@ -27,7 +26,6 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "clients-go-away",
         injected: "1,000 clients leave in the middle of a download, an upload or a wait",
         promised: "the role sees each leave, nothing is left behind, and others' account is clean",
-        allowed: Allowed::NOTHING,
         in_ci: true,
         fault: |scene| Box::pin(go_away(scene)),
         ..Scenario::USUAL
@@ -36,7 +34,6 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "certificate-expires",
         injected: "a client's certificate expires while its connection is open",
         promised: "refused from then on, on the open connection and on new ones, with the code that says so",
-        allowed: Allowed::NOTHING,
         fault: |scene| Box::pin(expire(scene)),
         ..Scenario::USUAL
     },

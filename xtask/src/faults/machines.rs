@@ -9,7 +9,6 @@ use anyhow::{Context, Result, ensure};
 use cmg_e2e::admin::Admin;
 use cmg_e2e::stack::Builder;
 use cmg_e2e::until;
-use cmg_load::Allowed;
 use tokio::net::TcpStream;
 
 use super::ECHO;
@@ -20,7 +19,6 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "disk-full",
         injected: "the gateways' state directories are full while a site configuration is published",
         promised: "service goes on; what is published is refused with its reason, and taken when there is room again",
-        allowed: Allowed::NOTHING,
         in_ci: true,
         installation: on_small_disks,
         fault: |scene| Box::pin(fill_disks(scene)),

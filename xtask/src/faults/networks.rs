@@ -8,13 +8,12 @@ use cmg_e2e::admin::Admin;
 use cmg_e2e::cable::{Door, FAR, Quality};
 use cmg_e2e::mp;
 use cmg_e2e::stack::DISTRIBUTION_POINT;
-use cmg_load::Allowed;
 use tokio::task::JoinSet;
 
 use super::ECHO;
 use super::scenario::{Scenario, Scene};
 
-const OVER_CABLE: Scenario = Scenario { over_cable: true, allowed: Allowed::NOTHING, ..Scenario::USUAL };
+const OVER_CABLE: Scenario = Scenario { over_cable: true, ..Scenario::USUAL };
 
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {

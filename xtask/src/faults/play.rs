@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use cmg_e2e::Stack;
 use cmg_e2e::cable::{Cable, Quality};
-use cmg_load::{Allowed, Plan, Site, Verdict, check, role_position};
+use cmg_load::{Allowed, Counts, Plan, Site, Verdict, check, hold, role_position};
 use tokio::sync::watch;
 
 use super::BESIDE;
@@ -56,7 +56,7 @@ async fn on(scenario: &Scenario, ground: &Ground, cable: Option<Cable>, played: 
         usual = usual.through(cable);
     }
     let stack = (scenario.installation)(usual, &ground.folder).start().await?;
-    let mut scene = Scene { stack, cable, full: ground.full, notes: Vec::new() };
+    let mut scene = Scene::of(stack, cable, ground.full);
     clean_load(&scene, &quiet_plan("before", WARM_UP)).await.context("before the fault")?;
     let before = Footprints::of(&scene.stack)?;
     played.verdict = Some(with_fault(scenario, ground, &mut scene, &mut played.problems).await?);
@@ -100,6 +100,9 @@ async fn with_fault(
     // Where the load is lighter, so much less is enough.
     let enough = ground.requests * plan.rate.unwrap_or(RATE) / RATE;
     let site = site(&scene.stack)?;
+    let (holding, held) = hold(&plan.run, &site);
+    plan.held = Some(held);
+    (scene.clock, scene.holding) = (plan.begun, Some(holding));
     let since = role_position(site.role_admin).await?;
     let (stop, stopped) = watch::channel(false);
     let (told, mut sent) = watch::channel(0);
@@ -118,7 +121,8 @@ async fn with_fault(
     if let Err(error) = harmed {
         problems.push(format!("{error:#}"));
     }
-    let mut counts = scene.stack.load_counts(record?, since).await?;
+    let stops = std::mem::take(&mut scene.stops);
+    let mut counts = Counts { stops, ..scene.stack.load_counts(record?, since).await? };
     counts.role.seen.retain(|seen| !seen.target.contains(BESIDE));
     let verdict = check(&counts, scenario.allowed);
     problems.extend(verdict.faults.iter().map(|(fault, found)| format!("{} x {fault}", found.count)));

@@ -9,7 +9,12 @@ use cmg_load::Allowed;
 
 use super::scenario::{Scenario, Scene};
 
-const BESIDE_BAD_ROLES: Scenario = Scenario { allowed: Allowed::NOTHING, ..Scenario::USUAL };
+/// The role goes away under what it has, and nobody else has it.
+const ROLE_LOST: Allowed = Allowed {
+    codes: &["CMGConnector_RoleAborted", "CMGConnector_RoleUnreachable", "CMGConnector_RoleTlsFailed"],
+    reads: true,
+    ..Allowed::NOTHING
+};
 
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -19,7 +24,7 @@ pub const SCENARIOS: &[Scenario] = &[
         in_ci: true,
         installation: |usual, _| usual.site(&role(&"https://localhost:1")),
         fault: |scene| Box::pin(async { scene.ask_often(20, BAD, 502, "CMGConnector_RoleUnreachable").await }),
-        ..BESIDE_BAD_ROLES
+        ..Scenario::USUAL
     },
     Scenario {
         name: "role-hangs-on-connect",
@@ -27,7 +32,7 @@ pub const SCENARIOS: &[Scenario] = &[
         promised: "504 for it after the time to connect, and nothing for others",
         in_ci: true,
         fault: |scene| Box::pin(hang_on_connect(scene)),
-        ..BESIDE_BAD_ROLES
+        ..Scenario::USUAL
     },
     Scenario {
         name: "role-says-nothing",
@@ -36,13 +41,14 @@ pub const SCENARIOS: &[Scenario] = &[
         in_ci: true,
         installation: |usual, _| usual.site(&role(&"{silent}")),
         fault: |scene| Box::pin(async { scene.ask_often(1, BAD, 504, "CMGConnector_RoleTimeout").await }),
-        ..BESIDE_BAD_ROLES
+        ..Scenario::USUAL
     },
     Scenario {
         name: "role-restarts",
         injected: "every connection to the role is reset and new ones are for a second, three times",
         promised: "what only reads is sent again on a fresh connection, nothing else twice",
         in_ci: true,
+        allowed: ROLE_LOST,
         installation: |usual, _| usual.faulty_roles(),
         fault: |scene| Box::pin(restart(scene)),
         ..Scenario::USUAL

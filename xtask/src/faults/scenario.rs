@@ -3,13 +3,14 @@
 
 use std::path::Path;
 use std::pin::Pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use cmg_e2e::Stack;
 use cmg_e2e::cable::Cable;
 use cmg_e2e::stack::Builder;
-use cmg_load::{Allowed, Plan};
+use cmg_load::{Allowed, Holding, Plan, Stop};
+use tokio::time::Instant;
 
 pub struct Scenario {
     pub name: &'static str,
@@ -17,7 +18,8 @@ pub struct Scenario {
     pub injected: &'static str,
     /// What holds all the same.
     pub promised: &'static str,
-    /// What the fault may cost; lost, doubled and corrupted requests are never allowed.
+    /// What the fault may cost, beside what programs that are stopped have under way; lost, doubled and corrupted
+    /// requests are never allowed.
     pub allowed: Allowed,
     /// Whether `cargo xtask ci` runs it.
     pub in_ci: bool,
@@ -34,12 +36,12 @@ pub struct Scenario {
 pub type Doing<'a> = Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 
 impl Scenario {
-    /// What most have in common: anything may break off or be refused, and nothing else.
+    /// What most have in common: nothing may fail.
     pub const USUAL: Self = Self {
         name: "",
         injected: "",
         promised: "",
-        allowed: Allowed::FAILURES,
+        allowed: Allowed::NOTHING,
         in_ci: false,
         over_cable: false,
         installation: |usual, _| usual,
@@ -48,9 +50,21 @@ impl Scenario {
     };
 }
 
+/// Tunnels are lost, and others carry on.
+pub const SOME_TUNNELS_LOST: Allowed = Allowed { codes: &["CMGService_TunnelLost"], ..Allowed::NOTHING };
+/// All tunnels of a gateway are lost, so that nobody else is there even for what only reads.
+pub const ALL_TUNNELS_LOST: Allowed =
+    Allowed { codes: &["CMGService_TunnelLost", "CMGService_NoConnectionPoint"], reads: true, ..Allowed::NOTHING };
+
 /// An installation under load, as its fault sees it.
 pub struct Scene {
     pub stack: Stack,
+    /// The clock of the load.
+    pub clock: Instant,
+    /// Requests that wait until harm has been done, if it wants some.
+    pub holding: Option<Holding>,
+    /// Programs that were stopped and are back.
+    pub stops: Vec<Stop>,
     pub cable: Option<Cable>,
     /// Faults that are shortened for the CI have their full length.
     pub full: bool,
@@ -72,6 +86,11 @@ impl Asked {
 }
 
 impl Scene {
+    /// Before there is a load.
+    pub fn of(stack: Stack, cable: Option<Cable>, full: bool) -> Self {
+        Self { stack, clock: Instant::now(), holding: None, stops: Vec::new(), cable, full, notes: Vec::new() }
+    }
+
     pub fn note(&mut self, what: impl Into<String>) {
         self.notes.push(what.into());
     }

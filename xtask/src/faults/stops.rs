@@ -1,13 +1,13 @@
 //! Programs that stop, are killed, hang or are reloaded under load.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use cmg_e2e::admin::Admin;
 use cmg_e2e::metrics::Metrics;
-use cmg_load::Allowed;
+use cmg_load::Stopped;
 
-use super::scenario::{Scenario, Scene};
+use super::scenario::{ALL_TUNNELS_LOST, SOME_TUNNELS_LOST, Scenario, Scene};
 use super::{ECHO, tunnels};
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -15,7 +15,6 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "none",
         injected: "nothing",
         promised: "every request is answered once and whole",
-        allowed: Allowed::NOTHING,
         in_ci: true,
         fault: |scene| Box::pin(leave_alone(scene)),
         ..Scenario::USUAL
@@ -24,20 +23,20 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "term-gateways",
         injected: "SIGTERM to one gateway after the other, each started again on its ports",
         promised: "no request fails but what outlasts the drain's deadline",
-        allowed: Allowed::RESTARTS,
         in_ci: true,
-        installation: |usual, _| usual.gateway_setting("DRAIN__DEADLINE", DRAIN),
-        fault: |scene| Box::pin(term_gateways(scene)),
+        installation: |usual, _| usual.gateway_setting("DRAIN__DEADLINE", &written(DRAIN)),
+        fault: |scene| Box::pin(term(scene, vec![Stopped::Gateway(0), Stopped::Gateway(1)])),
         ..Scenario::USUAL
     },
     Scenario {
         name: "term-connection-points",
         injected: "SIGTERM to one connection point after the other, each started again",
         promised: "no request fails but what outlasts the drain's deadline",
-        allowed: Allowed::RESTARTS,
         in_ci: true,
-        installation: |usual, _| usual.connection_point_setting("DRAIN__DEADLINE", DRAIN),
-        fault: |scene| Box::pin(term_connection_points(scene)),
+        installation: |usual, _| usual.connection_point_setting("DRAIN__DEADLINE", &written(DRAIN)),
+        fault: |scene| {
+            Box::pin(term(scene, ["cp1", "cp2"].map(|name| Stopped::ConnectionPoint(name.to_owned())).to_vec()))
+        },
         ..Scenario::USUAL
     },
     Scenario {
@@ -62,6 +61,7 @@ pub const SCENARIOS: &[Scenario] = &[
         promised: "503 with Retry-After at once, and service within 2 s of its return",
         in_ci: true,
         installation: |usual, _| usual.connection_points(1),
+        allowed: ALL_TUNNELS_LOST,
         fault: |scene| Box::pin(last_connection_point(scene)),
         ..Scenario::USUAL
     },
@@ -70,6 +70,7 @@ pub const SCENARIOS: &[Scenario] = &[
         injected: "SIGSTOP to one of two connection points until both gateways have noticed (--full: at least 30 s), SIGCONT",
         promised: "noticed within 15 s; nothing is routed there after; late answers reach nobody",
         in_ci: true,
+        allowed: SOME_TUNNELS_LOST,
         fault: |scene| Box::pin(stop_connection_point(scene)),
         ..Scenario::USUAL
     },
@@ -77,6 +78,7 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "stop-gateway",
         injected: "SIGSTOP to one of two gateways until both connection points have noticed (--full: at least 30 s), SIGCONT",
         promised: "noticed within 15 s; the connection points come back by themselves",
+        allowed: ALL_TUNNELS_LOST,
         fault: |scene| Box::pin(stop_gateway(scene)),
         ..Scenario::USUAL
     },
@@ -84,7 +86,6 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "reload-under-load",
         injected: "SIGHUP to every gateway and connection point, ten times",
         promised: "nobody notices",
-        allowed: Allowed::NOTHING,
         in_ci: true,
         fault: |scene| Box::pin(reload(scene)),
         ..Scenario::USUAL
@@ -92,53 +93,66 @@ pub const SCENARIOS: &[Scenario] = &[
 ];
 
 /// Shorter than by default, so that waits that outlast it do not hold up the CI.
-const DRAIN: &str = "5s";
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// As files write it.
+fn written(duration: Duration) -> String {
+    format!("{}s", duration.as_secs())
+}
 
 async fn leave_alone(scene: &mut Scene) -> Result<()> {
     scene.pause(2).await;
     Ok(())
 }
 
-async fn term_gateways(scene: &mut Scene) -> Result<()> {
-    for at in 0..scene.stack.gateways.len() {
+/// Each of them in good order, one after the other.
+async fn term(scene: &mut Scene, programs: Vec<Stopped>) -> Result<()> {
+    for program in programs {
         scene.pause(1).await;
-        scene.stack.roll_gateway(at).await?;
-        scene.stack.wait_ready().await?;
-    }
-    Ok(())
-}
-
-async fn term_connection_points(scene: &mut Scene) -> Result<()> {
-    for at in 0..scene.stack.connection_points.len() {
-        scene.pause(1).await;
-        scene.stack.roll_connection_point(at).await?;
-        scene.stack.wait_ready().await?;
+        let mut stop = scene.stack.stop(program, DRAIN, scene.clock).await?;
+        scene.stack.bring_back(&mut stop, scene.clock).await?;
+        scene.stops.push(stop);
     }
     Ok(())
 }
 
 async fn kill_gateway(scene: &mut Scene) -> Result<()> {
     scene.pause(1).await;
-    scene.stack.crash_gateway(0).await?;
-    scene.pause(1).await;
-    scene.stack.restart_gateway(0).await?;
-    tunnels::note_return(scene).await
+    kill(scene, Stopped::Gateway(0), async |_| Ok(())).await
 }
 
 async fn kill_connection_point(scene: &mut Scene) -> Result<()> {
     scene.pause(1).await;
-    scene.stack.crash_connection_point(0).await?;
-    let begin = Instant::now();
-    tunnels::wait_for_tunnels_of(scene, 1).await?;
-    scene.note(format!("both gateways have noticed after {} ms", begin.elapsed().as_millis()));
-    scene.ask_often(10, ECHO, 200, "").await?;
-    scene.stack.restart_connection_point(0).await?;
-    tunnels::note_return(scene).await
+    kill(scene, Stopped::ConnectionPoint("cp1".to_owned()), async |scene| scene.ask_often(10, ECHO, 200, "").await)
+        .await
+}
+
+/// Kills a program that has requests of both sorts under way, and starts it again, with something to see in between.
+async fn kill(
+    scene: &mut Scene,
+    program: Stopped,
+    meanwhile: impl AsyncFnOnce(&mut Scene) -> Result<()>,
+) -> Result<()> {
+    let holding = scene.holding.take().context("no requests to hold")?;
+    ensure!(holding.gather().await?, "the load ended before the harm was done");
+    let killed = scene.stack.kill(program, scene.clock).await;
+    holding.let_go().await?;
+    let mut stop = killed?;
+    scene.note(format!(
+        "those who were connected to it had noticed after {} ms",
+        (stop.noticed - stop.gone).as_millis()
+    ));
+    meanwhile(scene).await?;
+    let begin = scene.clock.elapsed();
+    scene.stack.bring_back(&mut stop, scene.clock).await?;
+    scene.note(format!("it was there again with every tunnel after {} ms", (stop.back - begin).as_millis()));
+    scene.stops.push(stop);
+    Ok(())
 }
 
 async fn last_connection_point(scene: &mut Scene) -> Result<()> {
     scene.pause(1).await;
-    scene.stack.crash_connection_point(0).await?;
+    scene.stack.crash_connection_point(0)?;
     tunnels::wait_for_tunnels_of(scene, 0).await?;
     scene.ask_often(10, ECHO, 503, "CMGService_NoConnectionPoint").await?;
     let client = scene.stack.client()?;

@@ -11,9 +11,10 @@ use cmg_e2e::{mp, until};
 use cmg_load::Allowed;
 
 use super::ECHO;
-use super::scenario::{Scenario, Scene};
+use super::scenario::{ALL_TUNNELS_LOST, Scenario, Scene};
 
-const BEHIND_PROXIES: Scenario = Scenario { installation: |usual, _| usual.faulty_tunnels(), ..Scenario::USUAL };
+const BEHIND_PROXIES: Scenario =
+    Scenario { installation: |usual, _| usual.faulty_tunnels(), allowed: ALL_TUNNELS_LOST, ..Scenario::USUAL };
 
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {

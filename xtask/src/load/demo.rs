@@ -5,10 +5,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use cmg_e2e::admin::Admin;
-use cmg_e2e::stack::load::sent_again;
 use cmg_e2e::stack::{CUSTOM_PREFIX, DISTRIBUTION_POINT, MANAGEMENT_POINT};
-use cmg_load::{Identity, Site};
+use cmg_load::{Identity, Logs, Site};
 use serde::Deserialize;
 
 /// The part of the file that a load needs.
@@ -33,15 +31,18 @@ struct AdminAddresses {
 
 pub struct Demo {
     pub site: Site,
-    pub logs: Vec<PathBuf>,
-    admins: Vec<Admin>,
+    pub logs: Logs,
 }
 
 pub fn read(path: &Path) -> Result<Demo> {
     let text = fs::read(path).with_context(|| format!("cannot read {}; is the demo ready?", path.display()))?;
     let file: File = serde_json::from_slice(&text).with_context(|| format!("{} is not of a demo", path.display()))?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    let logs = (1..=file.admin.gateway.len()).map(|number| folder.join(format!("gateway-{number}.log"))).collect();
+    let logs = |program: &str, count| (1..=count).map(|at| folder.join(format!("{program}{at}.log"))).collect();
+    let logs = Logs {
+        gateways: logs("gateway-", file.admin.gateway.len()),
+        connection_points: logs("cp", file.admin.connection_point.len()),
+    };
     let site = Site {
         addresses: file.client_addresses,
         service_name: file.service_name,
@@ -55,18 +56,5 @@ pub fn read(path: &Path) -> Result<Demo> {
         distribution_point: format!("/CCM_Proxy_MutualAuth/{DISTRIBUTION_POINT}"),
         open: CUSTOM_PREFIX.to_owned(),
     };
-    let addresses = file.admin.gateway.into_iter().chain(file.admin.connection_point);
-    let admins = addresses.map(|address| Admin { name: address.to_string(), address }).collect();
-    Ok(Demo { site, logs, admins })
-}
-
-impl Demo {
-    /// How often its programs have sent a request a second time by now.
-    pub async fn sent_again(&self) -> Result<u64> {
-        let mut count = 0;
-        for admin in &self.admins {
-            count += sent_again(&admin.metrics().await?);
-        }
-        Ok(count)
-    }
+    Ok(Demo { site, logs })
 }

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use cmg_load::Logs;
 
 use super::Stack;
 use super::files::{self, InternalServer};
-use super::restarts::Ended;
 use super::starter::Starter;
 use crate::cable::{Cable, NEAR, Namespace};
 use crate::fault_proxy::FaultProxy;
@@ -188,7 +188,7 @@ impl Builder {
             role_proxy,
             configuration: vec![starter.folder.join(files::SITE_ROLE_FILE), starter.folder.join(files::SITE_FILE)],
             site_version: 1,
-            ended: Ended::default(),
+            ended: Logs::default(),
             starter,
             _temporary: temporary,
         };

@@ -1,14 +1,9 @@
-//! The installation as the load generator sees it: where to send, whose logs to read, what the programs counted.
-
-use std::path::PathBuf;
+//! The installation as the load generator sees it: where to send, whose logs to read.
 
 use anyhow::{Context, Result};
-use cmg_load::{Counts, Identity, Record, Site};
+use cmg_load::{Counts, Identity, Logs, Record, Site};
 
 use super::{CUSTOM_PREFIX, DISTRIBUTION_POINT, MANAGEMENT_POINT, SERVICE_NAME, Stack};
-use crate::admin::Admin;
-use crate::metrics::Metrics;
-use crate::program::Program;
 
 impl Stack {
     /// Every gateway and the roles behind them, with the certificates of both devices.
@@ -30,29 +25,16 @@ impl Stack {
         })
     }
 
-    /// The logs of all gateways, those that have ended too.
-    pub fn gateway_logs(&self) -> Vec<PathBuf> {
-        let living = self.gateways.iter().map(|gateway| gateway.log.clone());
-        self.ended.logs.iter().cloned().chain(living).collect()
+    /// The logs of all gateways and connection points, those that have ended too.
+    pub fn logs(&self) -> Logs {
+        let mut logs = self.ended.clone();
+        logs.gateways.extend(self.gateways.iter().map(|gateway| gateway.log.clone()));
+        logs.connection_points.extend(self.connection_points.iter().map(|point| point.log.clone()));
+        logs
     }
 
     /// The counts of a run that has ended, of what the role saw from `since` on.
     pub async fn load_counts(&self, record: Record, since: u64) -> Result<Counts> {
-        let mut sent_again = self.ended.sent_again;
-        for program in self.gateways.iter().chain(&self.connection_points) {
-            sent_again += requests_sent_again(program).await?;
-        }
-        let logs = self.gateway_logs();
-        Counts::take(record, &self.load_site()?, since, &logs, sent_again).await.context("cannot take the counts")
+        Counts::take(record, &self.load_site()?, since, &self.logs()).await.context("cannot take the counts")
     }
-}
-
-async fn requests_sent_again(program: &Program) -> Result<u64> {
-    Ok(sent_again(&Admin::of(program)?.metrics().await?))
-}
-
-/// How often a program sent a request a second time: to another connection point, or to a role.
-pub fn sent_again(metrics: &Metrics) -> u64 {
-    let counted = |name| metrics.sum(name, &[]);
-    (counted("cmg_requests_sent_again_total") + counted("cmg_role_requests_sent_again_total")) as u64
 }

@@ -1,62 +1,64 @@
-//! Stops: a program is asked to stop and ends by itself, or is killed, and is started again as it was. What it leaves
-//! behind is kept: its log and what it had counted.
+//! Stops: a program is asked to stop and ends by itself, or is killed, and is started again as it was. Its log is kept,
+//! and what happened when is told by the clock of the load beside it.
 
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+use cmg_load::{How, Stop, Stopped};
+use tokio::time::Instant;
 
-use super::load::sent_again;
 use super::{SITE, Stack, connection_point};
 use crate::admin::Admin;
+use crate::metrics::Metrics;
 use crate::program::Program;
 
 /// Beyond the deadline of any drain.
 const STOP: Duration = Duration::from_secs(90);
-const LOOK: Duration = Duration::from_millis(20);
-
-/// What programs that have ended leave behind.
-#[derive(Debug, Default)]
-pub(super) struct Ended {
-    /// Logs of gateways.
-    pub logs: Vec<PathBuf>,
-    /// Requests that they had sent a second time.
-    pub sent_again: u64,
-}
 
 impl Stack {
-    /// Stops a gateway instance in good order and starts it again at the same addresses with the same state.
-    pub async fn roll_gateway(&mut self, instance: usize) -> Result<()> {
-        let gateway = self.gateways.get_mut(instance).context("no such instance")?;
-        self.ended.sent_again += stop(gateway).await?;
-        self.ended.logs.push(keep_log(gateway)?);
-        self.restart_gateway(instance).await
+    /// Asks a program to stop and waits until it has ended well. What lasts longer than the deadline is ended.
+    pub async fn stop(&mut self, which: Stopped, deadline: Duration, clock: Instant) -> Result<Stop> {
+        let from = clock.elapsed();
+        let program = self.program(&which)?;
+        program.signal("TERM")?;
+        let status = program.wait(STOP).await?;
+        ensure!(status.success(), "{} did not end well: {status}{}", program.name, program.last_words());
+        let gone = clock.elapsed();
+        self.keep_log_of(&which)?;
+        Ok(Stop { program: which, how: How::Asked { deadline }, from, gone, noticed: gone, back: gone })
     }
 
-    /// Stops a connection point in good order and starts it again with the same state.
-    pub async fn roll_connection_point(&mut self, at: usize) -> Result<()> {
-        let old = self.connection_points.get_mut(at).context("no such connection point")?;
-        self.ended.sent_again += stop(old).await?;
-        keep_log(old)?;
-        self.restart_connection_point(at).await
+    /// Ends a program as a crash does, and waits until everybody who was connected to it has noticed.
+    pub async fn kill(&mut self, which: Stopped, clock: Instant) -> Result<Stop> {
+        let from = clock.elapsed();
+        // Killed and waited for: its sockets are closed.
+        self.program(&which)?.kill();
+        let gone = clock.elapsed();
+        self.keep_log_of(&which)?;
+        self.wait_until_missed(&which).await?;
+        let noticed = clock.elapsed();
+        Ok(Stop { program: which, how: How::Killed, from, gone, noticed, back: noticed })
     }
 
-    /// Ends a gateway instance as a crash does; `restart_gateway` starts it again.
-    pub async fn crash_gateway(&mut self, instance: usize) -> Result<()> {
-        let gateway = self.gateways.get_mut(instance).context("no such instance")?;
-        self.ended.sent_again += sent_again(&Admin::of(gateway)?.metrics().await?);
-        gateway.kill();
-        self.ended.logs.push(keep_log(gateway)?);
+    /// Starts what was stopped again as it was, and waits until everything is connected.
+    pub async fn bring_back(&mut self, stop: &mut Stop, clock: Instant) -> Result<()> {
+        match &stop.program {
+            Stopped::Gateway(at) => self.restart_gateway(*at).await?,
+            Stopped::ConnectionPoint(name) => self.restart_connection_point(self.place_of(name)?).await?,
+        }
+        self.wait_ready().await?;
+        stop.back = clock.elapsed();
         Ok(())
     }
 
     /// Ends a connection point as a crash does; `restart_connection_point` starts it again.
-    pub async fn crash_connection_point(&mut self, at: usize) -> Result<()> {
+    pub fn crash_connection_point(&mut self, at: usize) -> Result<()> {
         let old = self.connection_points.get_mut(at).context("no such connection point")?;
-        self.ended.sent_again += sent_again(&Admin::of(old)?.metrics().await?);
         old.kill();
-        keep_log(old).map(drop)
+        self.ended.connection_points.push(keep_log(old)?);
+        Ok(())
     }
 
     /// Starts a connection point that has ended again, with the same state.
@@ -67,31 +69,43 @@ impl Stack {
         *self.connection_points.get_mut(at).context("no such connection point")? = started;
         Ok(())
     }
-}
 
-/// Asks a program to stop and waits until it has ended well; how often it had sent a request again, as far as its admin
-/// pages told before they closed.
-async fn stop(program: &mut Program) -> Result<u64> {
-    let admin = Admin::of(program)?;
-    let mut counted = sent_again(&admin.metrics().await?);
-    program.signal("TERM")?;
-    let mut look = tokio::time::interval(LOOK);
-    let ended = async {
-        loop {
-            look.tick().await;
-            if let Some(status) = program.ended() {
-                return status;
-            }
-            if let Ok(metrics) = admin.metrics().await {
-                counted = sent_again(&metrics);
+    fn program(&mut self, which: &Stopped) -> Result<&mut Program> {
+        match which {
+            Stopped::Gateway(at) => self.gateways.get_mut(*at).context("no such instance"),
+            Stopped::ConnectionPoint(name) => {
+                let at = self.place_of(name)?;
+                self.connection_points.get_mut(at).context("no such connection point")
             }
         }
-    };
-    let Ok(status) = tokio::time::timeout(STOP, ended).await else {
-        bail!("{} did not end within {} s{}", program.name, STOP.as_secs(), program.last_words());
-    };
-    ensure!(status.success(), "{} did not end well: {status}{}", program.name, program.last_words());
-    Ok(counted)
+    }
+
+    fn place_of(&self, name: &str) -> Result<usize> {
+        self.connection_points.iter().position(|one| one.name == name).context("no such connection point")
+    }
+
+    fn keep_log_of(&mut self, which: &Stopped) -> Result<()> {
+        let log = keep_log(self.program(which)?)?;
+        match which {
+            Stopped::Gateway(_) => self.ended.gateways.push(log),
+            Stopped::ConnectionPoint(_) => self.ended.connection_points.push(log),
+        }
+        Ok(())
+    }
+
+    /// Waits until all others have given up their tunnels to it.
+    async fn wait_until_missed(&self, which: &Stopped) -> Result<()> {
+        let (others, left) = match which {
+            Stopped::Gateway(_) => (&self.connection_points, self.gateways.len() - 1),
+            Stopped::ConnectionPoint(_) => (&self.gateways, self.connection_points.len() - 1),
+        };
+        let most = left * self.starter.builder.tunnels_of_a_link();
+        for other in others {
+            let are_left = |metrics: &Metrics| metrics.sum("cmg_tunnels", &[]) <= most as f64;
+            Admin::of(other)?.wait_for_metrics(&format!("that at most {most} tunnels are left"), are_left).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Puts a log aside, because the next process writes its own under the same name.

@@ -15,10 +15,30 @@ pub struct View<'a> {
     pub gateway: Vec<&'a AtGateway>,
 }
 
+impl View<'_> {
+    /// Whether a gateway says that this connection point had it, at the last.
+    pub fn went_through(&self, connection_point: &str) -> bool {
+        self.gateway.iter().any(|line| line.connection_point.as_deref() == Some(connection_point))
+    }
+
+    /// Whether a gateway says that its tunnel was lost under it and another one got it.
+    pub fn was_moved(&self) -> bool {
+        self.gateway.iter().any(|line| line.sent_again.as_deref() == Some(REPEATABLE))
+    }
+
+    /// The code of a gateway's line.
+    pub fn logged_code(&self) -> Option<&str> {
+        self.gateway.iter().find_map(|line| line.code.as_deref())
+    }
+}
+
 pub struct Joined<'a> {
     pub views: Vec<View<'a>>,
     pub strange: Vec<Strange>,
 }
+
+/// Why a gateway sends what may have run a second time.
+const REPEATABLE: &str = "repeatable";
 
 /// Something that nobody sent.
 pub struct Strange {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
+use super::met::StopMet;
+use super::stops::{Stop, Stopped};
 use super::verdict::{Example, Verdict};
 use crate::outcome::Outcome;
 
@@ -14,11 +17,13 @@ impl fmt::Display for Verdict {
         }
         writeln!(
             f,
-            "\n{} requests; {} at the role, {} of them a second time ({} counted by the programs); {} lines in the logs",
-            self.requests, self.at_role, self.second_times, self.sent_again, self.gateway_lines
+            "\n{} requests; {} times at the role, {} of them a second time; {} lines in the logs",
+            self.requests, self.at_role, self.second_times, self.gateway_lines
         )?;
         writeln!(f, "{} bytes of bodies went out, {} bytes of answers came", self.body_bytes, self.answer_bytes)?;
         for (count, what) in [
+            (self.sent_again, "were sent to a second connection point, as the gateways' lines say of each"),
+            (self.sent_again_to_role, "were sent to a role a second time, as the connection points' lines say of each"),
             (self.not_connected, "connections did not come about: no request existed"),
             (self.ended_by_drain, "outlasted the deadline of a planned stop and were ended with that code"),
             (
@@ -33,6 +38,7 @@ impl fmt::Display for Verdict {
                 writeln!(f, "{count} {what}")?;
             }
         }
+        self.stops(f)?;
         if self.is_clean() {
             return writeln!(f, "every request is accounted for");
         }
@@ -45,6 +51,24 @@ impl fmt::Display for Verdict {
 }
 
 impl Verdict {
+    /// A line for each sort of stop.
+    fn stops(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (sort, is_gateway) in [("gateways", true), ("connection points", false)] {
+            for is_kill in [false, true] {
+                let is_meant = |met: &&StopMet| {
+                    matches!(met.stop.program, Stopped::Gateway(_)) == is_gateway && met.stop.is_kill() == is_kill
+                };
+                let stops: Vec<_> = self.stops.iter().filter(is_meant).collect();
+                match (stops.is_empty(), is_kill) {
+                    (true, _) => {}
+                    (false, false) => writeln!(f, "{sort} were restarted in good order {} times", stops.len())?,
+                    (false, true) => write_kills(f, sort, &stops)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns: BTreeSet<Outcome> = self.outcomes.values().flat_map(|outcomes| outcomes.keys().copied()).collect();
         write!(f, "{:<14}", "kind")?;
@@ -62,6 +86,31 @@ impl Verdict {
         columns.iter().try_for_each(|outcome| write!(f, " {:>13}", self.outcomes(*outcome)))?;
         writeln!(f)
     }
+}
+
+fn write_kills(f: &mut fmt::Formatter<'_>, sort: &str, kills: &[&StopMet]) -> fmt::Result {
+    let least = |of: fn(&StopMet) -> u64| kills.iter().map(|kill| of(kill)).min().unwrap_or_default();
+    let sum = |of: fn(&StopMet) -> u64| kills.iter().map(|kill| of(kill)).sum::<u64>();
+    let longest = |of: fn(&Stop) -> Duration| kills.iter().map(|kill| of(&kill.stop)).max().unwrap_or_default();
+    writeln!(
+        f,
+        "{sort} were killed {} times, with {} requests under way there in all, each time {} that only read and {} \
+         others at least",
+        kills.len(),
+        sum(|kill| kill.reads + kill.others),
+        least(|kill| kill.reads),
+        least(|kill| kill.others),
+    )?;
+    writeln!(
+        f,
+        "  of them {} were refused and {} cut; {} were sent there when it was gone and reached nobody; noticed after \
+         {:.3} s and back after {:.1} s at most",
+        sum(|kill| kill.refused),
+        sum(|kill| kill.cut),
+        sum(|kill| kill.late),
+        longest(|stop| stop.noticed.saturating_sub(stop.gone)).as_secs_f64(),
+        longest(|stop| stop.back.saturating_sub(stop.gone)).as_secs_f64(),
+    )
 }
 
 fn write_example(f: &mut fmt::Formatter<'_>, example: &Example) -> fmt::Result {

@@ -1,6 +1,9 @@
 //! Every rule: a clean run is clean, and each fault that is planted in it is found, and nothing else.
 
-use proptest::prelude::*;
+mod random_runs;
+mod stops;
+
+use std::time::Duration;
 
 use super::*;
 use crate::at_gateway::AtGateway;
@@ -10,6 +13,11 @@ use crate::expected::{EMPTY_SHA256, hex};
 use crate::kind::Kind;
 use crate::outcome::Outcome;
 use crate::record::Sent;
+
+/// Request 0 is sent in second 10, 1 in second 11 and so on, each for half a second.
+fn at(number: u64) -> Duration {
+    Duration::from_secs(10 + number)
+}
 
 /// The three counts of one request that was answered.
 fn answered(number: u64, kind: Kind) -> (Sent, AtRole, AtGateway) {
@@ -22,6 +30,9 @@ fn answered(number: u64, kind: Kind) -> (Sent, AtRole, AtGateway) {
         number,
         kind,
         http: 1,
+        gateway: 0,
+        began: at(number),
+        ended: at(number) + Duration::from_millis(500),
         outcome: Outcome::Answered,
         status,
         code: None,
@@ -54,6 +65,7 @@ fn answered(number: u64, kind: Kind) -> (Sent, AtRole, AtGateway) {
         request_bytes: body_length,
         answer_bytes: 7,
         connection_point: Some("cp1".into()),
+        sent_again: None,
     };
     (sent, role, gateway)
 }
@@ -83,9 +95,15 @@ fn refuse(counts: &mut Counts, number: usize, status: u16, code: &str) {
     (line.outcome, line.status, line.code) = ("refused".into(), status, Some(code.into()));
 }
 
-fn faults(counts: &Counts, allowed: Allowed) -> Vec<Fault> {
-    check(counts, allowed).faults.into_keys().collect()
-}
+/// What the worst scenario brings about.
+const ANYTHING: Allowed = Allowed {
+    codes: &["CMGService_TunnelLost", "CMGService_NoConnectionPoint"],
+    reads: true,
+    breaks: true,
+    unconnected: true,
+};
+/// A scenario in which tunnels are lost and others carry on.
+const TUNNELS_LOST: Allowed = Allowed { codes: &["CMGService_TunnelLost"], ..Allowed::NOTHING };
 
 /// Plants something in a clean run; exactly these rules are broken then.
 fn planted(plant: impl FnOnce(&mut Counts), expected: &[Fault]) {
@@ -114,9 +132,9 @@ fn what_is_lost_is_a_fault_in_every_scenario() {
         counts.gateways.lines.remove(1);
     };
     planted(lose, &[Fault::Lost]);
-    planted_where(Allowed::FAILURES, lose, &[Fault::Lost]);
+    planted_where(ANYTHING, lose, &[Fault::Lost]);
     for (outcome, fault) in [(Outcome::Corrupted, Fault::Corrupted), (Outcome::TimedOut, Fault::TimedOut)] {
-        planted_where(Allowed::FAILURES, |counts| counts.sender.sent[1].outcome = outcome, &[fault]);
+        planted_where(ANYTHING, |counts| counts.sender.sent[1].outcome = outcome, &[fault]);
     }
 }
 
@@ -124,23 +142,45 @@ fn what_is_lost_is_a_fault_in_every_scenario() {
 fn a_post_is_never_at_the_role_twice() {
     let double = |counts: &mut Counts| counts.role.seen.push(answered(1, Kind::Post).1);
     planted(double, &[Fault::Doubled]);
-    planted_where(Allowed::FAILURES, double, &[Fault::Doubled]);
+    planted_where(ANYTHING, double, &[Fault::Doubled]);
     let cut_and_doubled = |counts: &mut Counts| {
         double(counts);
         counts.sender.sent[1].outcome = Outcome::Cut;
         counts.gateways.lines[1].outcome = "cut".into();
     };
-    planted_where(Allowed::FAILURES, cut_and_doubled, &[Fault::Doubled]);
+    planted_where(ANYTHING, cut_and_doubled, &[Fault::Doubled]);
+}
+
+/// The gateway's line says that it sent a request to a second connection point.
+fn sent_again(counts: &mut Counts, number: usize, why: &str) {
+    counts.gateways.lines[number].sent_again = Some(why.into());
 }
 
 #[test]
-fn a_get_may_come_twice_if_that_is_counted_and_never_three_times() {
+fn a_get_may_come_twice_if_its_line_says_so_and_never_three_times() {
     let again = |counts: &mut Counts| counts.role.seen.push(answered(0, Kind::Get).1);
-    planted(again, &[Fault::SentAgainUncounted]);
+    planted(again, &[Fault::SentAgainUnsaid]);
     planted(
         |counts| {
             again(counts);
-            counts.sent_again = 1;
+            sent_again(counts, 0, "repeatable");
+        },
+        &[],
+    );
+    // What another line says, or a reason for which no role can have seen the first try, is no excuse.
+    for (number, why) in [(2, "repeatable"), (0, "unwritten")] {
+        planted(
+            |counts| {
+                again(counts);
+                sent_again(counts, number, why);
+            },
+            &[Fault::SentAgainUnsaid],
+        );
+    }
+    planted(
+        |counts| {
+            again(counts);
+            counts.sent_again_to_role.0.insert(format!("{:032x}", 0).into());
         },
         &[],
     );
@@ -148,7 +188,7 @@ fn a_get_may_come_twice_if_that_is_counted_and_never_three_times() {
         |counts| {
             again(counts);
             again(counts);
-            counts.sent_again = 2;
+            sent_again(counts, 0, "repeatable");
         },
         &[Fault::SentTooOften],
     );
@@ -161,9 +201,44 @@ fn the_time_that_was_cut_needs_no_whole_answer() {
             let mut first = answered(0, Kind::Get).1;
             (first.answer, first.answer_bytes) = ("cut".into(), 3);
             counts.role.seen.push(first);
-            counts.sent_again = 1;
+            sent_again(counts, 0, "repeatable");
         },
         &[],
+    );
+}
+
+#[test]
+fn a_body_that_the_role_took_for_whole_is_whole_whatever_the_sender_was_told() {
+    let half = |counts: &mut Counts, place: usize| {
+        counts.role.seen[place].body_length = 9;
+        counts.role.seen[place].body_sha256 = EMPTY_SHA256.into();
+    };
+    for outcome in [Outcome::Cut, Outcome::Refused] {
+        let plant = |counts: &mut Counts| {
+            refuse(counts, 1, 502, "CMGService_TunnelLost");
+            counts.sender.sent[1].outcome = outcome;
+        };
+        planted_where(ANYTHING, plant, &[]);
+        let with_half = |counts: &mut Counts| {
+            plant(counts);
+            half(counts, 1);
+        };
+        planted_where(ANYTHING, with_half, &[Fault::WrongBodyAtRole]);
+        let known_to_be_half = |counts: &mut Counts| {
+            with_half(counts);
+            counts.role.seen[1].body_complete = false;
+        };
+        planted_where(ANYTHING, known_to_be_half, &[]);
+    }
+    // One good run of a repeated request does not hide the other.
+    planted(
+        |counts| {
+            let mut first = answered(0, Kind::Get).1;
+            (first.body_length, first.answer) = (3, "cut".into());
+            counts.role.seen.push(first);
+            sent_again(counts, 0, "repeatable");
+        },
+        &[Fault::WrongBodyAtRole],
     );
 }
 
@@ -171,7 +246,7 @@ fn the_time_that_was_cut_needs_no_whole_answer() {
 fn an_answer_was_executed_with_the_body_that_was_sent() {
     planted(|counts| drop(counts.role.seen.remove(1)), &[Fault::AnsweredAndNotExecuted]);
     planted(|counts| counts.role.seen[1].body_length = 9, &[Fault::WrongBodyAtRole]);
-    planted(|counts| counts.role.seen[1].body_complete = false, &[Fault::WrongBodyAtRole]);
+    planted(|counts| counts.role.seen[1].body_complete = false, &[Fault::AnsweredHalf]);
     planted(|counts| counts.role.seen[1].body_sha256 = EMPTY_SHA256.into(), &[Fault::WrongBodyAtRole]);
     planted(|counts| counts.role.seen[1].method = "PUT".into(), &[Fault::WrongBodyAtRole]);
 }
@@ -191,16 +266,15 @@ fn a_promise_that_nothing_was_executed_holds() {
         [(503, "CMGService_Draining"), (429, "CMGService_Throttled"), (404, "CMGService_NotPublished")]
     {
         let refuse = |counts: &mut Counts| refuse(counts, 1, status, code);
-        planted_where(Allowed::FAILURES, refuse, &[Fault::RefusedAndExecuted]);
+        planted(refuse, &[Fault::RefusedAndExecuted, Fault::Refused]);
         let unexecuted = |counts: &mut Counts| {
             refuse(counts);
             counts.role.seen.remove(1);
         };
-        planted_where(Allowed::FAILURES, unexecuted, &[]);
         planted(unexecuted, &[Fault::Refused]);
     }
     for status in [502, 504, 408, 413] {
-        planted_where(Allowed::FAILURES, |counts| refuse(counts, 1, status, "CMGService_TunnelLost"), &[]);
+        planted_where(ANYTHING, |counts| refuse(counts, 1, status, "CMGService_TunnelLost"), &[]);
     }
 }
 
@@ -217,57 +291,49 @@ fn what_must_be_refused_is_no_fault() {
 }
 
 #[test]
-fn a_cut_is_allowed_where_something_was_to_break() {
-    let cut = |counts: &mut Counts| {
-        counts.sender.sent[1].outcome = Outcome::Cut;
-        counts.role.seen[1].answer = "cut".into();
-        counts.gateways.lines[1].outcome = "cut".into();
-    };
-    planted(cut, &[Fault::Cut]);
-    planted_where(Allowed::RESTARTS, cut, &[Fault::Cut]);
-    planted_where(Allowed::FAILURES, cut, &[]);
+fn a_refusal_is_allowed_with_the_codes_of_the_harm_only() {
+    planted_where(TUNNELS_LOST, |counts| refuse(counts, 1, 502, "CMGService_TunnelLost"), &[]);
+    for (status, code) in [(404, "CMGService_NotPublished"), (503, "CMGService_NoConnectionPoint")] {
+        let plant = |counts: &mut Counts| {
+            refuse(counts, 1, status, code);
+            counts.role.seen.remove(1);
+        };
+        planted_where(TUNNELS_LOST, plant, &[Fault::Refused]);
+    }
+    // What only reads is served by somebody else, unless there is nobody.
+    let read = |counts: &mut Counts| refuse(counts, 0, 502, "CMGService_TunnelLost");
+    planted_where(TUNNELS_LOST, read, &[Fault::Refused]);
+    planted_where(Allowed { reads: true, ..TUNNELS_LOST }, read, &[]);
+}
+
+/// Request 1 is cut, with the gateway's line and this status of the answer that had begun.
+fn cut(counts: &mut Counts, status: u16) {
+    let sent = &mut counts.sender.sent[1];
+    (sent.outcome, sent.status) = (Outcome::Cut, status);
+    counts.role.seen[1].answer = "cut".into();
+    let line = &mut counts.gateways.lines[1];
+    (line.outcome, line.status, line.code) = ("cut".into(), status, Some("CMGService_TunnelLost".into()));
 }
 
 #[test]
-fn what_outlasts_a_drain_is_counted_apart() {
-    let refused = |counts: &mut Counts| refuse(counts, 0, 502, "CMGService_EndedByDrain");
-    let cut = |counts: &mut Counts| {
-        counts.sender.sent[0].outcome = Outcome::Cut;
-        counts.gateways.lines[0].outcome = "cut".into();
-        counts.gateways.lines[0].code = Some("CMGService_EndedByDrain".into());
-    };
-    planted(refused, &[Fault::Refused]);
-    planted(cut, &[Fault::Cut]);
-    let plants: [&dyn Fn(&mut Counts); 2] = [&refused, &cut];
-    for plant in plants {
-        let mut counts = clean();
-        plant(&mut counts);
-        let verdict = check(&counts, Allowed::RESTARTS);
-        assert!(verdict.is_clean() && verdict.ended_by_drain == 1, "{verdict}");
-    }
+fn a_cut_is_allowed_where_an_answer_was_to_break_off() {
+    planted(|counts| cut(counts, 200), &[Fault::Cut]);
+    planted_where(TUNNELS_LOST, |counts| cut(counts, 200), &[]);
+    // Before an answer has begun a gateway that lives says what is wrong.
+    planted_where(TUNNELS_LOST, |counts| cut(counts, 0), &[Fault::Cut]);
+    planted_where(Allowed { breaks: true, ..Allowed::NOTHING }, |counts| cut(counts, 0), &[]);
 }
 
 #[test]
-fn what_was_handed_back_left_no_trace() {
-    let hand_back = |counts: &mut Counts| counts.sender.sent[0].outcome = Outcome::HandedBack;
-    planted(hand_back, &[Fault::RefusedAndExecuted, Fault::WrongLine]);
-    for outcome in [Outcome::HandedBack, Outcome::NotConnected] {
-        planted(
-            |counts| {
-                counts.sender.sent[0].outcome = outcome;
-                counts.role.seen.remove(0);
-                counts.gateways.lines.remove(0);
-            },
-            &[],
-        );
-    }
+fn bytes_that_nobody_asked_for_are_a_fault_everywhere() {
+    planted_where(ANYTHING, |counts| counts.sender.with_strays.push(1), &[Fault::Corrupted]);
 }
 
 #[test]
 fn every_request_has_one_line_that_tells_the_same() {
     let unlogged = |counts: &mut Counts| drop(counts.gateways.lines.remove(1));
     planted(unlogged, &[Fault::NoLine]);
-    planted_where(Allowed::FAILURES, unlogged, &[]);
+    planted_where(ANYTHING, unlogged, &[Fault::NoLine]);
     planted(
         |counts| {
             unlogged(counts);
@@ -322,76 +388,4 @@ fn a_report_shows_some_examples_from_all_sides() {
     assert!(verdict.to_string().contains("FAULT doubled"));
     let json = serde_json::to_value(&verdict).unwrap();
     assert_eq!(json["faults"]["doubled"]["count"], 40);
-}
-
-/// How one request of a random clean run ends.
-#[derive(Clone, Copy, Debug)]
-enum Fate {
-    Answered,
-    AnsweredAtSecondTime,
-    RefusedUnexecuted,
-    Unknown,
-    Cut,
-    HandedBack,
-    NotConnected,
-    EndedByDrain,
-}
-
-fn fate() -> impl Strategy<Value = (Fate, usize)> {
-    let fates = [
-        Fate::Answered,
-        Fate::AnsweredAtSecondTime,
-        Fate::RefusedUnexecuted,
-        Fate::Unknown,
-        Fate::Cut,
-        Fate::HandedBack,
-        Fate::NotConnected,
-        Fate::EndedByDrain,
-    ];
-    (proptest::sample::select(fates.to_vec()), 0..Kind::ALL.len() - 1)
-}
-
-/// A run in which every request met such an end, with everybody's honest count of it.
-fn run_of(fates: &[(Fate, usize)]) -> Counts {
-    let mut counts = Counts::default();
-    counts.sender.run = "run".to_owned();
-    for (number, (fate, kind)) in fates.iter().enumerate() {
-        let (mut sent, role, mut line) = answered(number as u64, Kind::ALL[*kind].0);
-        let mut refuse = |status, code: &str| {
-            (sent.outcome, sent.status, sent.code) = (Outcome::Refused, status, Some(code.into()));
-            (line.outcome, line.status, line.code) = ("refused".into(), status, Some(code.into()));
-        };
-        let (times, lines) = match fate {
-            Fate::Answered => (1, 1),
-            Fate::AnsweredAtSecondTime if sent.kind.is_repeatable() => (2, 1),
-            Fate::AnsweredAtSecondTime => (1, 1),
-            Fate::RefusedUnexecuted => (refuse(503, "CMGService_NoConnectionPoint"), (0, 1)).1,
-            Fate::Unknown => (refuse(502, "CMGService_TunnelLost"), (1, 1)).1,
-            Fate::EndedByDrain => (refuse(502, "CMGService_EndedByDrain"), (1, 1)).1,
-            Fate::Cut => (sent.outcome = Outcome::Cut, (1, 1)).1,
-            Fate::HandedBack => (sent.outcome = Outcome::HandedBack, (0, 0)).1,
-            Fate::NotConnected => (sent.outcome = Outcome::NotConnected, (0, 0)).1,
-        };
-        counts.sent_again += u64::from(times == 2);
-        counts.sender.sent.push(sent);
-        counts.role.seen.extend(std::iter::repeat_n(role, times));
-        counts.gateways.lines.extend(std::iter::repeat_n(line, lines));
-    }
-    counts.role.seen.reverse();
-    counts
-}
-
-proptest! {
-    /// Whatever honest ends a run brings, in whatever order the counts are written, it is clean; and one request that is
-    /// lost among them is found.
-    #[test]
-    fn a_random_honest_run_is_clean_and_one_loss_in_it_is_found(
-        fates in proptest::collection::vec(fate(), 1..60), at in any::<proptest::sample::Index>()
-    ) {
-        let mut counts = run_of(&fates);
-        prop_assert_eq!(faults(&counts, Allowed::FAILURES), vec![]);
-        let lost = at.index(fates.len());
-        counts.sender.sent[lost].outcome = Outcome::Lost;
-        prop_assert_eq!(faults(&counts, Allowed::FAILURES), vec![Fault::Lost]);
-    }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::Counts;
 use super::joined::View;
+use super::met::StopMet;
 use crate::at_gateway::AtGateway;
 use crate::at_role::AtRole;
 use crate::expected::hex;
@@ -23,14 +24,21 @@ pub enum Fault {
     Corrupted,
     RefusedAndExecuted,
     AnsweredAndNotExecuted,
+    AnsweredHalf,
     WrongBodyAtRole,
     WrongAnswerAtRole,
     WrongIds,
     TimedOut,
     Cut,
     Refused,
+    HandedBack,
+    NotConnected,
+    Unconnected,
+    NobodyThere,
+    ThroughTheDead,
+    MetNothing,
     SentTooOften,
-    SentAgainUncounted,
+    SentAgainUnsaid,
     NobodySent,
     NoLine,
     SeveralLines,
@@ -46,14 +54,21 @@ impl Fault {
             Fault::Corrupted => "corrupted: the answer was not the right one",
             Fault::RefusedAndExecuted => "refused as surely not executed, and at the role",
             Fault::AnsweredAndNotExecuted => "answered, and never at the role",
-            Fault::WrongBodyAtRole => "answered, and the role did not get the body that was sent",
+            Fault::AnsweredHalf => "answered, and the role did not get the whole body",
+            Fault::WrongBodyAtRole => "at the role as a whole request, and not the one that was sent",
             Fault::WrongAnswerAtRole => "answered, and not with what the role sent",
             Fault::WrongIds => "client, gateway and role do not name the same request id",
             Fault::TimedOut => "no outcome in time",
             Fault::Cut => "cut, where nothing was to break",
             Fault::Refused => "refused, where everything was to be served",
             Fault::SentTooOften => "repeatable, and at the role more than twice",
-            Fault::SentAgainUncounted => "at the role a second time, and no program counted that",
+            Fault::HandedBack => "handed back, where no gateway was leaving",
+            Fault::NotConnected => "no gateway took a connection for a minute",
+            Fault::Unconnected => "a connection did not come about, where its gateway was to be there",
+            Fault::NobodyThere => "no gateway took a connection, one after the other",
+            Fault::ThroughTheDead => "at the role by a program that was gone",
+            Fault::MetNothing => "a kill that met nothing",
+            Fault::SentAgainUnsaid => "at the role a second time, and no program says so of it",
             Fault::NobodySent => "seen, and sent by nobody",
             Fault::NoLine => "no line in a gateway's log",
             Fault::SeveralLines => "several lines in the gateways' logs",
@@ -161,9 +176,13 @@ pub struct Verdict {
     pub gateway_lines: u64,
     pub partial_lines: u64,
     pub dropped_lines: u64,
-    /// Second times at the role, and what the programs counted of them.
+    /// Requests that were at the role a second time, and those that a gateway sent to a second connection point.
     pub second_times: u64,
     pub sent_again: u64,
+    /// Requests that connection points sent to a role a second time.
+    pub sent_again_to_role: u64,
+    /// What was done to programs, and what it met.
+    pub stops: Vec<StopMet>,
     /// Requests without a line, of which the logs say that lines are missing.
     pub without_line: u64,
     /// Answers that came whole to a client which left at once, logged as "client gone".
@@ -190,12 +209,11 @@ impl Verdict {
         let mut verdict = Self {
             run: counts.sender.run.clone(),
             requests: counts.sender.sent.len() as u64,
-            not_connected: counts.sender.not_connected,
+            not_connected: counts.sender.unsent.len() as u64,
             at_role: counts.role.seen.len() as u64,
             gateway_lines: counts.gateways.lines.len() as u64,
             partial_lines: counts.gateways.partial,
             dropped_lines: counts.gateways.dropped,
-            sent_again: counts.sent_again,
             ..Self::default()
         };
         for sent in &counts.sender.sent {

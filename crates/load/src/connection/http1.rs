@@ -2,6 +2,8 @@
 //! whether anything was written, and whether the end came in good order.
 
 mod answer;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -12,33 +14,37 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use super::Ended;
+use super::{Ended, State};
 use crate::expected::{Head, Judge, REQUEST_FIELD};
 use crate::wording::Worded;
 
 pub use answer::{Broken, Sink, read_answer};
 
-pub struct Http1 {
-    stream: TlsStream<TcpStream>,
+pub struct Http1<S = TlsStream<TcpStream>> {
+    stream: S,
     service_name: String,
     /// Read and not used yet.
     unread: BytesMut,
     is_usable: bool,
 }
 
-impl Http1 {
-    pub fn new(stream: TlsStream<TcpStream>, service_name: &str) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Http1<S> {
+    pub fn new(stream: S, service_name: &str) -> Self {
         Self { stream, service_name: service_name.to_owned(), unread: BytesMut::new(), is_usable: true }
     }
 
-    /// Whether another request may be sent. An end that has arrived already is seen.
-    pub async fn is_open(&mut self) -> bool {
-        let mut spare = [0; 1];
-        let arrived = std::future::poll_fn(|cx| {
-            let read = Pin::new(&mut self.stream).poll_read(cx, &mut ReadBuf::new(&mut spare));
-            Poll::Ready(read.is_ready())
-        });
-        self.is_usable && self.unread.is_empty() && !arrived.await
+    /// Whether another request may be sent. What has arrived since the last one is seen, and an end too.
+    pub async fn state(&mut self) -> State {
+        std::future::poll_fn(|cx| {
+            let mut spare = [0; 1];
+            let mut spare = ReadBuf::new(&mut spare);
+            Poll::Ready(match Pin::new(&mut self.stream).poll_read(cx, &mut spare) {
+                Poll::Ready(Ok(())) if !spare.filled().is_empty() => State::Carries,
+                Poll::Pending if self.is_usable => State::Open,
+                Poll::Ready(_) | Poll::Pending => State::Closed,
+            })
+        })
+        .await
     }
 
     /// Sends one request and reads its answer. The body is written while the answer is read, and a body that nobody
@@ -64,13 +70,15 @@ impl Http1 {
             }
         };
         match answer {
+            Ok(_) if !self.unread.is_empty() => {
+                Ended::Garbled(format!("{} bytes came behind the answer's end", self.unread.len()))
+            }
             Ok(keeps_alive) => {
                 self.is_usable = keeps_alive && matches!(uploaded, Some(Ok(())));
                 Ended::Whole
             }
-            Err(Broken::Closed) if !matches!(uploaded, Some(Err(_))) => {
-                Ended::Lost("closed in good order before an answer".to_owned())
-            }
+            Err(Broken::Closed) => Ended::Lost("closed in good order before an answer".to_owned()),
+            Err(broken @ Broken::Garbled(_)) => Ended::Garbled(broken.to_string()),
             Err(broken) => Ended::Cut(broken.to_string()),
         }
     }
