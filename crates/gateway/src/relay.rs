@@ -205,6 +205,9 @@ impl<'a, E: Edge> Relay<'a, E> {
                 Poll::Ready(Ok(event @ (Event::Head(_) | Event::HandedToRole | Event::Refused(_)))) => {
                     return Poll::Ready(Err(self.attempt.lost(&event.out_of_place(Received::Body).into()).into()));
                 }
+                Poll::Ready(Err(broken)) if self.is_whole_without(&broken) => {
+                    return Poll::Ready(self.send_end(Fields::new()));
+                }
                 Poll::Ready(Err(broken)) => return Poll::Ready(Err(self.broken_off(broken).into())),
                 Poll::Pending => {
                     if let Poll::Ready(Err(_)) = self.edge.poll_flush(cx) {
@@ -243,6 +246,14 @@ impl<'a, E: Edge> Relay<'a, E> {
         }
         self.passed.dropped_trailers.fetch_add((before - trailers.len()) as u64, Relaxed);
         self.edge.send_end(trailers).map_err(|_| Stop::ClientGone)
+    }
+
+    /// A client that has every byte it was told of has the whole answer, and must not learn otherwise because the tunnel
+    /// was lost before it said that this was all.
+    fn is_whole_without(&self, broken: &TunnelBroken) -> bool {
+        let is_lost = matches!(broken, TunnelBroken::Stream(_) | TunnelBroken::Closed);
+        let awaits_trailers = self.announced.as_ref().is_some_and(|announced| !announced.is_empty());
+        is_lost && self.owed == Some(0) && !awaits_trailers
     }
 
     /// An answer that the connection point could not complete, or that was lost on the way.

@@ -150,3 +150,43 @@ async fn trailers_that_the_role_did_not_announce_are_dropped_and_counted() {
     assert!(gateway.metric("cmg_trailers_dropped_total 2"));
     gateway.keeper_tasks.end();
 }
+
+/// Begins the answer to one exchange and is gone before it says that this was all.
+async fn begin_one(far_end: DuplexStream, fields: &[(&'static str, &'static str)], content_length: Option<u64>) {
+    let fields = fields.iter().map(|(name, value)| Field::new(*name, *value)).collect();
+    let reason = Bytes::from_static(b"OK");
+    let head = AnswerHead { status: 200, reason, fields, content_length, role_micros: 1 };
+    let mut connection = h2::server::handshake(far_end).await.unwrap();
+    let (_request, mut respond) = connection.accept().await.unwrap().unwrap();
+    let mut stream = respond.send_response(http::Response::new(()), false).unwrap();
+    let mut piece = answer_piece(Some(head), Bytes::from_static(b"whole"), None);
+    stream.send_data(piece.copy_to_bytes(piece.remaining()), false).unwrap();
+    // Polled once, it writes what there is; a reset would take it back.
+    assert!(connection.accept().now_or_never().is_none());
+    stream.send_reset(h2::Reason::CANCEL);
+    while connection.accept().await.is_some() {}
+}
+
+/// A client that has every byte it was told of has the answer: its connection goes on, and nobody says that it was cut.
+#[tokio::test]
+async fn an_answer_that_has_all_its_bytes_outlives_its_tunnel() {
+    for (content_length, fields, is_whole) in [
+        (Some(5), [("X-Any", "1")], true),
+        (Some(6), [("X-Any", "1")], false),
+        (None, [("X-Any", "1")], false),
+        (Some(5), [("Trailer", "X-Sum")], false),
+    ] {
+        let mut gateway = TestInstance::start().await;
+        let role = begin_one(gateway.points[0].far_end.take().unwrap(), &fields, content_length);
+        let asks = [Field::new("TE", "trailers")].into_iter().collect();
+        let edge = tokio::select! {
+            edge = gateway.serve_with(asks, "POST", UPLOAD, TestEdge::default()) => edge,
+            () = role => panic!("the tunnel is gone"),
+        };
+        assert_eq!((edge.status, edge.body.as_slice()), (Some(200), &b"whole"[..]));
+        assert_eq!((edge.has_ended, edge.is_cut), (is_whole, !is_whole), "{content_length:?} {fields:?}");
+        let outcome = if is_whole { "answered" } else { "cut" };
+        assert!(gateway.metric(&format!("cmg_exchanges_total{{outcome=\"{outcome}\",status=\"2xx\"}} 1")));
+        gateway.keeper_tasks.end();
+    }
+}
