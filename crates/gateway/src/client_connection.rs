@@ -71,8 +71,10 @@ fn client_request(head: RequestHead) -> ClientRequest {
 
 async fn serve_http2(stream: TlsStream, client: Arc<Client>, worker: Arc<Worker>, deadline: Instant) {
     let (lent, lender) = http2_edge::lend(stream);
-    if serve_streams(lent, client, worker, deadline).await == Parting::InOrder {
-        lender.linger().await;
+    let patience = Patience::new(&worker.instance, &client);
+    let parting = serve_streams(lent, Arc::clone(&client), Arc::clone(&worker), deadline, &patience).await;
+    if parting == Parting::InOrder {
+        let _ = timeout(patience.farewell(), lender.linger()).await;
     }
 }
 
@@ -84,7 +86,13 @@ enum Parting {
     Broken,
 }
 
-async fn serve_streams(stream: Lent, client: Arc<Client>, worker: Arc<Worker>, deadline: Instant) -> Parting {
+async fn serve_streams(
+    stream: Lent,
+    client: Arc<Client>,
+    worker: Arc<Worker>,
+    deadline: Instant,
+    patience: &Patience<'_>,
+) -> Parting {
     let handshake = http2_edge::settings().handshake(stream);
     let Ok(Ok(mut connection)) = timeout_at(deadline, handshake).await else { return Parting::Broken };
     let tasks = worker.instance.clients.clone();
@@ -100,7 +108,6 @@ async fn serve_streams(stream: Lent, client: Arc<Client>, worker: Arc<Worker>, d
     let end = Arc::new(end);
     let mut is_stopping = false;
     let mut first_by = Some(deadline);
-    let patience = Patience::new(&worker.instance, &client);
     loop {
         let accepted = tokio::select! {
             biased;
@@ -121,7 +128,7 @@ async fn serve_streams(stream: Lent, client: Arc<Client>, worker: Arc<Worker>, d
                     continue;
                 }
             },
-            accepted = next_stream(&mut connection, first_by, &patience) => accepted,
+            accepted = next_stream(&mut connection, first_by, patience) => accepted,
         };
         first_by = None;
         let (request, respond) = match accepted {

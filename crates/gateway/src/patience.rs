@@ -27,14 +27,22 @@ impl<'a> Patience<'a> {
         if self.client.keeps_its_place() {
             return Some(left);
         }
-        if let Some(unharmed) = not_zero(limits::STRANGER.checked_sub(self.opened.elapsed())) {
-            return Some(left.min(unharmed));
-        }
-        if self.instance.places.are_scarce() {
+        if self.makes_room() {
             self.instance.metrics.connections_refused.increment();
             return None;
         }
-        Some(left.min(limits::STRANGER))
+        let unharmed = not_zero(limits::STRANGER.checked_sub(self.opened.elapsed()));
+        Some(left.min(unharmed.unwrap_or(limits::STRANGER)))
+    }
+
+    /// How long an HTTP/2 client that was told to go may read what was sent to it before.
+    pub fn farewell(&self) -> Duration {
+        if self.makes_room() { limits::LINGER } else { limits::HTTP2_LINGER }
+    }
+
+    fn makes_room(&self) -> bool {
+        let is_stranger = !self.client.keeps_its_place() && self.opened.elapsed() >= limits::STRANGER;
+        is_stranger && self.instance.places.are_scarce()
     }
 }
 
@@ -82,6 +90,7 @@ mod tests {
         assert_eq!(stays(&patience).await, limits::CLIENT_IDLE, "there is room for all");
         let crowd = crowd(instance);
         assert_eq!(stays(&patience).await, Duration::ZERO, "it is no newcomer");
+        assert_eq!(patience.farewell(), limits::LINGER);
         assert_eq!(stays(&Patience::new(instance, &stranger)).await, limits::STRANGER);
         // One that is idle already notices.
         drop(crowd);
@@ -113,7 +122,9 @@ mod tests {
         let one_more = connect();
         assert!(one_more.is_believed(), "it is served");
         assert_eq!(stays(&Patience::new(instance, &one_more)).await, limits::STRANGER);
-        assert_eq!(stays(&Patience::new(instance, &kept[0])).await, limits::CLIENT_IDLE);
+        let patience = Patience::new(instance, &kept[0]);
+        assert_eq!(stays(&patience).await, limits::CLIENT_IDLE);
+        assert_eq!(patience.farewell(), limits::HTTP2_LINGER);
         kept.pop();
         assert!(connect().keeps_its_place(), "its place stays taken");
     }

@@ -12,8 +12,9 @@ const _: () = assert!(
     (BULK_EXCHANGES + BULK_LONG_ANSWERS) * (BULK_WINDOW as usize) + WAITING_ANSWERS < CONNECTION_WINDOW as usize,
     "stalled transfers fit"
 );
-const FROM_ONE_ADDRESS: usize =
-    ADDRESS_HANDSHAKE_BURST + ADDRESS_HANDSHAKES * (ESTABLISH.as_secs() + 2 * STRANGER.as_secs()) as usize;
+/// Seconds that a connection of nobody lasts while places are scarce: the last head of it may begin at its end.
+const A_STRANGERS_LIFE: u64 = ESTABLISH.as_secs() + STRANGER.as_secs() + HEAD_TIMEOUT.as_secs() + 2 * LINGER.as_secs();
+const FROM_ONE_ADDRESS: usize = ADDRESS_HANDSHAKE_BURST + ADDRESS_HANDSHAKES * A_STRANGERS_LIFE as usize;
 const _: () = assert!(FROM_ONE_ADDRESS < CONNECTIONS / 100 * NEAR_LIMIT, "no address makes places scarce for long");
 const _: () = assert!(ADDRESSES.is_multiple_of(ADDRESS_WAYS), "places are in whole sets");
 const _: () = assert!(REQUEST_TARGET < REQUEST_HEAD && REQUEST_HEAD < TUNNEL_MESSAGE, "a head fits into one message");
