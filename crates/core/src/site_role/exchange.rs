@@ -40,6 +40,8 @@ pub struct RoleExchange {
     answer: Answer,
     replay: Replay,
     was_sent_again: bool,
+    /// A connection died on which the request may have reached the role.
+    may_have_left: bool,
     /// How long the exchange waits now, as its deadline was last set.
     waits: Duration,
 }
@@ -68,8 +70,20 @@ impl RoleExchange {
             None => (Link::Connecting(Box::pin(connect(role.clone(), pool.counters.clone()))), Replay::never()),
         };
         let (role, pool, waits) = (role.clone(), pool.clone(), patience.answer);
-        let (answer, was_sent_again) = (Answer::AwaitHead, false);
-        let mut exchange = Self { role, pool, request, patience, link, upload, answer, replay, was_sent_again, waits };
+        let (answer, was_sent_again, may_have_left) = (Answer::AwaitHead, false, false);
+        let mut exchange = Self {
+            role,
+            pool,
+            request,
+            patience,
+            link,
+            upload,
+            answer,
+            replay,
+            was_sent_again,
+            may_have_left,
+            waits,
+        };
         exchange.moved();
         exchange
     }
@@ -189,7 +203,7 @@ impl RoleExchange {
         if let Link::Connecting(connecting) = &mut self.link {
             let connected = ready!(connecting.as_mut().poll(cx));
             self.link = Link::Closed;
-            self.link = Link::Open(connected?);
+            self.link = Link::Open(connected.map_err(|error| self.as_it_was_before(error))?);
             self.moved();
             // Whoever has the body found no room while we were connecting, and nothing else would wake it.
             cx.waker().wake_by_ref();
@@ -232,9 +246,19 @@ impl RoleExchange {
         silence.explain(&self.role, self.upload.failure(), certificate)
     }
 
+    /// That there is no second connection proves nothing about what became of the request on the first.
+    fn as_it_was_before(&self, error: RoleError) -> RoleError {
+        if !self.may_have_left {
+            return error;
+        }
+        let why = format!("it ended a kept connection, and then: {error}");
+        RoleError::Aborted { role: self.role.to_string(), why }
+    }
+
     fn send_again(&mut self) {
         self.pool.counters.sent_again.increment();
         self.was_sent_again = true;
+        self.may_have_left = !self.upload.surely_nothing_left();
         self.upload = Upload::new(&self.request);
         let (body, end) = std::mem::replace(&mut self.replay, Replay::never()).take();
         // What was taken from the owner once is taken again: the lengths cannot differ.

@@ -151,6 +151,30 @@ async fn a_request_is_sent_again_once_only() {
     assert_eq!(stage.counters.sent_again.get(), 1);
 }
 
+/// The role reads a request and dies: that nobody listens any more does not mean that nobody has listened.
+#[tokio::test]
+async fn a_request_that_may_have_arrived_is_never_called_unsent() {
+    let Stage { listener, acceptor, role, pool, counters } = Stage::new().await;
+    let server = async {
+        let (tcp, _) = listener.accept().await.unwrap();
+        let mut stream = acceptor.accept(tcp).await.unwrap();
+        read_head(&mut stream).await;
+        write(&mut stream, EMPTY).await;
+        read_head(&mut stream).await;
+        drop((stream, listener));
+    };
+    let client = async {
+        let ask = async || whole(&mut RoleExchange::begin(&pool, &role, get(), PATIENT), Vec::new()).await;
+        ask().await.unwrap();
+        (ask().await.unwrap_err(), ask().await.unwrap_err())
+    };
+    let ((lost, unsent), ()) = tokio::join!(client, server);
+    assert_eq!((lost.fault(), lost.is_before_request()), (RoleFault::Aborted, false), "{lost}");
+    assert!(lost.to_string().contains("cannot connect"), "{lost}");
+    assert_eq!((unsent.fault(), unsent.is_before_request()), (RoleFault::Unreachable, true), "{unsent}");
+    assert_eq!(counters.sent_again.get(), 1);
+}
+
 #[tokio::test]
 async fn a_post_that_may_have_arrived_is_never_sent_again() {
     let stage = Stage::new().await;
