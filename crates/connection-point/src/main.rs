@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use cmg_connection_point::settings::{ConnectionPointSettings, ENVIRONMENT, ProxyVariables};
 use cmg_connection_point::{PROGRAM, commands, program, reload::OwnFile};
 use cmg_core::build_info::BUILD;
-use cmg_core::command_line::{could_not_start, failed, logs_and_signals, report};
+use cmg_core::command_line::{self, could_not_start, failed, logs_and_signals, report};
 use cmg_core::configuration::{Overrides, key_and_value};
 use cmg_core::shutdown::ExitCode;
 
@@ -39,11 +39,13 @@ enum Command {
     },
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     // Fails only when a provider is installed already, which is then this one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let arguments = Arguments::parse();
+    command_line::run(obey(Arguments::parse()))
+}
+
+async fn obey(arguments: Arguments) -> ExitCode {
     let overrides = Overrides::from_environment(ENVIRONMENT).sets(&arguments.set);
     let settings = match ConnectionPointSettings::load(&arguments.config, overrides, &ProxyVariables::of_process()) {
         Ok(settings) => settings,

@@ -6,6 +6,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::runtime;
+
 use crate::configuration::{Problems, Reading};
 use crate::logs::{LogError, LogSettings, Logs};
 use crate::shutdown::{ExitCode, Signals};
@@ -17,6 +19,20 @@ pub enum ProcessError {
     Log(#[from] LogError),
     #[error("signals cannot be received: {0}")]
     Signals(#[from] io::Error),
+}
+
+/// Runs a program on the thread that started it. It ends with the program, whatever still blocks: a look-up of a name
+/// may hang for as long as the resolver likes.
+pub fn run(program: impl Future<Output = ExitCode>) -> ExitCode {
+    let runtime = match runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return failed("cmg", format_args!("the program cannot begin: {error}"), ExitCode::RunTimeFailure);
+        }
+    };
+    let code = runtime.block_on(program);
+    runtime.shutdown_background();
+    code
 }
 
 /// The log from now on, and the signals: none of them ends the process by itself any more.
@@ -51,4 +67,31 @@ pub fn could_not_start(program: &str, why: impl Display, code: ExitCode, logs: &
     tracing::error!(error = %why, "{program} could not start");
     logs.flush();
     failed(program, why, code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits;
+    use std::sync::mpsc;
+    use std::thread;
+
+    #[test]
+    fn what_blocks_keeps_no_program_from_ending() {
+        let ((release, blocked), (begins, begun)) = (mpsc::channel::<()>(), mpsc::channel());
+        let (ends, ended) = mpsc::channel();
+        thread::spawn(move || {
+            let code = run(async move {
+                tokio::task::spawn_blocking(move || {
+                    let _ = begins.send(());
+                    let _ = blocked.recv();
+                });
+                let _ = begun.recv();
+                ExitCode::Fine
+            });
+            let _ = ends.send(code);
+        });
+        assert_eq!(ended.recv_timeout(limits::TUNNEL_ESTABLISH), Ok(ExitCode::Fine), "it waits for what blocks");
+        drop(release);
+    }
 }

@@ -81,6 +81,8 @@ fn start_one(name: String) -> io::Result<Worker> {
     let thread = thread::Builder::new().name(name).spawn(move || {
         // Ends with an error when the sender is dropped, which is what is awaited.
         let _ = runtime.block_on(ended);
+        // Without waiting for what blocks: a look-up of a name may hang for as long as the resolver likes.
+        runtime.shutdown_background();
     })?;
     Ok(Worker { handle, _alive: alive, thread: Some(thread) })
 }
@@ -88,6 +90,8 @@ fn start_one(name: String) -> io::Result<Worker> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits;
+    use std::sync::mpsc;
 
     #[tokio::test]
     async fn each_worker_keeps_to_its_thread() {
@@ -99,5 +103,24 @@ mod tests {
             names.push(thread.await.unwrap().unwrap());
         }
         assert_eq!(names, ["test-0", "test-1"]);
+    }
+
+    /// As a look-up of a name does while the resolver is silent.
+    #[test]
+    fn what_blocks_keeps_no_worker_from_ending() {
+        let workers = Workers::start(1, "test").unwrap();
+        let ((release, blocked), (begins, begun)) = (mpsc::channel::<()>(), mpsc::channel());
+        workers.workers[0].handle.spawn_blocking(move || {
+            let _ = begins.send(());
+            let _ = blocked.recv();
+        });
+        begun.recv().unwrap();
+        let (ends, ended) = mpsc::channel();
+        thread::spawn(move || {
+            drop(workers);
+            let _ = ends.send(());
+        });
+        assert!(ended.recv_timeout(limits::TUNNEL_ESTABLISH).is_ok(), "it waits for what blocks");
+        drop(release);
     }
 }
