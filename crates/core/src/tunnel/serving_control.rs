@@ -163,14 +163,16 @@ fn verdict_of(verdict: wire::ConfigurationVerdict) -> ConfigurationVerdict {
     ConfigurationVerdict {
         version: verdict.version,
         applied: verdict.applied,
-        problems: verdict.problems.into_iter().map(plain).collect(),
+        // One more says how many are left out.
+        problems: verdict.problems.into_iter().take(limits::VERDICT_PROBLEMS + 1).map(plain).collect(),
         version_in_force: verdict.version_in_force,
         digest_in_force: verdict.digest_in_force.to_vec(),
     }
 }
 
 /// Text of the other end as it may stand in a log.
-fn plain(text: String) -> String {
+fn plain(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(limits::PROBLEM_TEXT));
     if text.chars().any(char::is_control) { text.replace(char::is_control, " ") } else { text }
 }
 
@@ -209,5 +211,18 @@ impl Tunnel for ServedCalls {
         _: Request<Streaming<wire::Bytes>>,
     ) -> Result<Response<Self::PassthroughStream>, Status> {
         Err(Status::unimplemented("nothing is passed through unopened in this version"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_is_no_longer_than_ours_would_be() {
+        let problems = vec!["ä\n".repeat(limits::PROBLEM_TEXT); 2 * limits::VERDICT_PROBLEMS];
+        let taken = verdict_of(wire::ConfigurationVerdict { problems, ..Default::default() }).problems;
+        assert_eq!(taken.len(), limits::VERDICT_PROBLEMS + 1);
+        assert!(taken.iter().all(|text| text.len() <= limits::PROBLEM_TEXT && text.starts_with("ä ä ")));
     }
 }
