@@ -9,7 +9,7 @@ use cmg_core::build_info::BUILD;
 use cmg_core::limits;
 use cmg_core::tunnel::control::{ConfigurationVerdict, ControlEnd};
 use cmg_core::tunnel::handshake::{ConnectionPointHello, GatewayHello, VERSIONS};
-use cmg_core::tunnel::liveness::{Liveness, Sign, heartbeats};
+use cmg_core::tunnel::liveness::{Liveness, Sign};
 use cmg_core::tunnel::message::GoodbyeReason;
 use cmg_core::tunnel::publication::Digest;
 use cmg_core::tunnel::serving_control::{ControlCall, GatewaySaid, PointSaying, ServedControl};
@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::instance::{Facts, Instance, PlaceState};
 use crate::link::{Accusation, Link, LinkEnd};
+use crate::point::TunnelUp;
 use crate::publishing::{Ours, Step, next_step};
 
 /// Waits for the gateway's call and talks until one end has enough.
@@ -38,7 +39,8 @@ pub async fn converse(link: &Arc<Link>, mut call: ControlCall, violations: mpsc:
         return LinkEnd::Incompatible(why);
     }
     let liveness = Liveness::new(Arc::clone(&link.pulse));
-    Conversation { link, control, liveness, violations, accused: None, publishing: None }.run(&hello).await
+    let (up, accused, publishing) = (None, None, None);
+    Conversation { link, hello, control, liveness, up, violations, accused, publishing }.run().await
 }
 
 fn own_hello(link: &Link) -> ConnectionPointHello {
@@ -62,8 +64,11 @@ async fn say_goodbye(control: &mut ServedControl, reason: GoodbyeReason, detail:
 
 struct Conversation<'a> {
     link: &'a Arc<Link>,
+    hello: GatewayHello,
     control: ServedControl,
     liveness: Liveness,
+    /// From the gateway's first word on that is no goodbye: who is sent away has had no tunnel.
+    up: Option<TunnelUp>,
     violations: mpsc::Receiver<Accusation>,
     /// To be decided then.
     accused: Option<(Instant, Accusation)>,
@@ -84,24 +89,12 @@ impl Drop for Publishing {
 }
 
 impl Conversation<'_> {
-    async fn run(mut self, hello: &GatewayHello) -> LinkEnd {
+    async fn run(mut self) -> LinkEnd {
         let place = &self.link.place;
         let (point, instance, retiring) = (place.point.clone(), place.instance.clone(), place.retiring.clone());
         let (mut changes, mut facts) = (point.site_changes(), instance.facts());
-        instance.heard_hello(hello);
-        instance.place_is(place.id, PlaceState::Up, Some(self.link.address.clone()));
-        let _up = point.tunnel_is_up();
-        tracing::info!(
-            gateway = instance.gateway,
-            instance = instance.name,
-            lane = place.id.lane.name(),
-            address = self.link.address,
-            program = hello.program,
-            "a tunnel is up"
-        );
-        self.warn_if_theirs_is_higher();
         // What a retired tunnel may still take; the process's own deadline may come first.
-        let (mut beat, mut deadline) = (heartbeats(), None);
+        let (mut beat, mut deadline) = (self.liveness.heartbeats(), None);
         let (link, ending) = (Arc::clone(self.link), point.tasks.ending());
         let (mut drained, mut ending) = (std::pin::pin!(link.drained()), std::pin::pin!(ending));
         loop {
@@ -182,13 +175,36 @@ impl Conversation<'_> {
         LinkEnd::Drained
     }
 
+    /// Both ends have taken the tunnel on.
+    fn is_up(&mut self) {
+        let place = &self.link.place;
+        let (instance, address) = (&place.instance, &self.link.address);
+        instance.heard_hello(&self.hello);
+        if !place.retiring.is_cancelled() {
+            instance.place_is(place.id, PlaceState::Up, Some(address.clone()));
+        }
+        self.up = Some(place.point.tunnel_is_up());
+        tracing::info!(
+            gateway = instance.gateway,
+            instance = instance.name,
+            lane = place.id.lane.name(),
+            address,
+            program = self.hello.program,
+            "a tunnel is up"
+        );
+        self.warn_if_theirs_is_higher();
+    }
+
     fn heard(&mut self, said: GatewaySaid) -> Option<LinkEnd> {
+        if self.up.is_none() && !matches!(said, GatewaySaid::Goodbye { .. }) {
+            self.is_up();
+        }
         let instance = &self.link.place.instance;
         match said {
             GatewaySaid::Heartbeat(quiet) => self.liveness.heard(quiet),
             GatewaySaid::Drain => {
                 tracing::info!(gateway = instance.gateway, instance = instance.name, "gateway said: it is stopping");
-                instance.heard_drain();
+                instance.heard_drain(&self.hello);
             }
             GatewaySaid::Goodbye { is_replaced, detail, retry_after } => {
                 if is_replaced {
@@ -204,8 +220,10 @@ impl Conversation<'_> {
                 return Some(LinkEnd::Goodbye { detail, retry_after });
             }
             GatewaySaid::Verdict(verdict) => {
-                log_verdict(instance, &verdict);
                 let published = self.publishing.take_if(|published| published.version == verdict.version);
+                if published.is_some() {
+                    log_verdict(instance, &verdict);
+                }
                 instance.heard_verdict(&verdict, published.as_ref().map(|published| published.digest));
             }
             GatewaySaid::InForce(in_force) => {
@@ -233,7 +251,7 @@ impl Conversation<'_> {
     async fn publish_if_needed(&mut self) {
         let place = &self.link.place;
         let site = place.point.site();
-        let Some(site) = site.as_ref().filter(|_| self.publishing.is_none()) else { return };
+        let Some(site) = site.as_ref().filter(|_| self.up.is_some() && self.publishing.is_none()) else { return };
         let wants = |facts: &Facts| next_step(Ours::from(&**site), facts) == Step::Publish;
         if !place.instance.begin_publishing(wants) {
             return;

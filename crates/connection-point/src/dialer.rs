@@ -95,7 +95,7 @@ async fn attempt(place: &Place, addresses: &[HostPort], predecessor: Option<&Can
     }
 }
 
-/// Held from the dial to the hello, so that those who accept and never answer keep few connections (T-05).
+/// Held from the dial to the gateway's first word behind its hello, so that those who accept and never answer keep few connections (T-05).
 struct DialPermit {
     _of_instance: OwnedSemaphorePermit,
     _of_process: OwnedSemaphorePermit,
@@ -142,7 +142,7 @@ impl Place {
     }
 }
 
-/// Serves the tunnel to its end. When both ends have said hello it is no dial any more; when it has settled then,
+/// Serves the tunnel to its end. When both ends have taken it on it is no dial any more; when it has settled then,
 /// its predecessor goes.
 async fn live(place: &Place, dialed: Dialed, permit: DialPermit, predecessor: Option<&CancellationToken>) -> LinkEnd {
     let coming_up = async {

@@ -15,7 +15,7 @@ use cmg_core::tunnel::message::Lane;
 use cmg_core::tunnel::publication::Digest;
 use rustls::pki_types::ServerName;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::link_health::LinkHealth;
@@ -149,8 +149,11 @@ impl Instance {
         });
     }
 
-    pub fn heard_drain(&self) {
-        self.facts.send_modify(|facts| facts.is_draining = true);
+    /// The process that said this hello stops. Its successor may have been heard already, through the same address.
+    pub fn heard_drain(&self, of: &GatewayHello) {
+        self.facts.send_modify(|facts| {
+            facts.is_draining |= facts.hello.as_ref().is_some_and(|now| now.boot_id == of.boot_id);
+        });
     }
 
     /// Takes the right to publish if `wants` says that there is something to publish and nobody does it already.
@@ -200,6 +203,19 @@ impl Instance {
             place.last_error = Some(error);
         });
         is_news
+    }
+
+    /// Completes when it has had a tunnel for so long that it surely uses it.
+    pub async fn until_settled(&self) {
+        let mut places = self.places.subscribe();
+        loop {
+            // The sender lives as long as we do.
+            let _ = places.wait_for(Places::has_tunnel).await;
+            let lost = places.wait_for(|places| !places.has_tunnel());
+            if timeout(limits::REPLACEMENT_SETTLES, lost).await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Completes when the tunnel of this place is up.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use cmg_core::limits;
 use cmg_core::site_role::RolePool;
 use cmg_core::tls::Pulse;
 use cmg_core::tunnel::publication::Digest;
@@ -67,10 +68,11 @@ impl LinkEnd {
         !matches!(self, LinkEnd::Closed | LinkEnd::Broken(_))
     }
 
-    /// What the gateway asked to wait before the next dial.
+    /// What is to be waited before the next dial: what the gateway asked for, or as long as it would ask for.
     pub fn retry_after(&self) -> Duration {
         match self {
             LinkEnd::Goodbye { retry_after, .. } => *retry_after,
+            LinkEnd::Incompatible(_) => limits::REFUSED_RETRY,
             _ => Duration::ZERO,
         }
     }

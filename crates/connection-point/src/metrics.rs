@@ -63,7 +63,7 @@ impl PointMetrics {
             role_seconds: registry
                 .histogram("cmg_role_seconds", "From the arrival of a request to the head of its role's answer."),
             roles: Arc::new(roles),
-            tunnels: registry.gauge("cmg_tunnels", "Tunnels on which both ends have said hello."),
+            tunnels: registry.gauge("cmg_tunnels", "Tunnels that both ends have taken on."),
             tunnels_lost: registry.counter("cmg_tunnels_ended_total", "Tunnels that were up and ended."),
             tunnels_silent: registry.counter(
                 "cmg_tunnels_silent_total",

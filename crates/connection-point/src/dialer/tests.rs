@@ -2,6 +2,7 @@
 
 mod caps;
 mod deadline;
+mod login;
 mod retiring;
 mod succession;
 mod violations;
@@ -9,7 +10,7 @@ mod violations;
 use super::*;
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 
 use bytes::Bytes;
 use cmg_core::configuration::{HostName, Overrides};
@@ -97,11 +98,11 @@ impl Stage {
     }
 
     /// Has the connection point dial through this proxy.
-    fn through(&self, proxy: SocketAddr) {
+    fn through(&self, proxy: &str) {
         let folder = self.folder.path().join("connection-point.toml");
         let variable = |name: &str| (name == "HTTPS_PROXY").then(|| proxy.to_string());
         let settings = ConnectionPointSettings::load(&folder, Overrides::none(), &ProxyVariables::of(variable));
-        self.point.take_over(settings.unwrap()).unwrap();
+        self.point.take_over(settings.unwrap_or_else(|problems| panic!("{problems}"))).unwrap();
     }
 
     /// Puts a site in force that publishes one endpoint for GET, of a role that is not there.
@@ -116,10 +117,15 @@ impl Stage {
              kind = \"custom\"\ninternal_url = \"https://{role}\"\n[[roles.custom]]\nname = \"open\"\n\
              external_prefix = \"/open/\"\n{endpoint}\n"
         );
-        let site = SiteConfiguration::parse(&text, Some(self.folder.path()), "site.toml");
+        self.site_of(&text);
+    }
+
+    /// Puts this site in force.
+    pub fn site_of(&self, text: &str) {
+        let site = SiteConfiguration::parse(text, Some(self.folder.path()), "site.toml");
         let site = site.unwrap_or_else(|problems| panic!("{problems}"));
         let tls = &self.point.settings().roles_tls;
-        self.point.apply(Site::new(site, &text, tls, &self.point.metrics, None).unwrap());
+        self.point.apply(Site::new(site, text, tls, &self.point.metrics, None).unwrap());
     }
 
     /// Lets the connection point dial, and accepts its tunnel up to both hellos.
@@ -129,6 +135,13 @@ impl Stage {
 
     /// The same on another listener of the gateway.
     pub async fn connected_at(&self, listener: &TcpListener, hello: &GatewayHello) -> GatewayEnd {
+        let mut gateway = self.greeted_at(listener, hello).await;
+        gateway.control.say(Saying::Heartbeat(Duration::ZERO)).await;
+        gateway
+    }
+
+    /// The same, without another word.
+    async fn greeted_at(&self, listener: &TcpListener, hello: &GatewayHello) -> GatewayEnd {
         let accepted = timeout(limits::REDIAL_LONGEST * 2, listener.accept()).await.expect("nobody dials");
         let (mut tcp, _) = accepted.unwrap();
         let first = ClientHello::read(&mut tcp, Instant::now() + limits::TUNNEL_ESTABLISH).await.unwrap();
@@ -237,7 +250,7 @@ impl GatewayEnd {
     }
 
     /// Takes the configuration that is published and puts it in force.
-    async fn apply(&mut self, wanted: u64) {
+    pub async fn apply(&mut self, wanted: u64) {
         let Said::Configuration { version, publication } = self.said().await.unwrap() else {
             panic!("no configuration")
         };
@@ -328,9 +341,17 @@ async fn an_incompatible_gateway_learns_which_side_to_update() {
         let Ok(Said::Goodbye(why)) = gateway.said().await else { panic!("no goodbye") };
         assert!(why.ends_with("update the connection point"), "{why}");
         drop(gateway);
-        stage.connected(&hello()).await;
-        let places = stage.place.instance.places();
-        assert_eq!(places[0].last_error.as_deref(), Some(why.as_str()));
+        // Somebody has to act first: it stays away for as long as the gateway would ask it to.
+        let waits = async {
+            loop {
+                let places = stage.place.instance.places();
+                if let Some(next) = places[0].next_dial.filter(|_| places[0].last_error.is_some()) {
+                    return (next.told, places[0].last_error.clone());
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        assert_eq!(waits.await, (limits::REFUSED_RETRY, Some(why)));
     };
     stage.while_kept(play).await;
 }
@@ -339,7 +360,7 @@ async fn an_incompatible_gateway_learns_which_side_to_update() {
 async fn what_the_gateway_says_last_is_kept_and_it_is_dialed_again() {
     let stage = Stage::new().await;
     let play = async {
-        let mut gateway = stage.connected(&hello()).await;
+        let mut gateway = stage.greeted_at(&stage.listener, &hello()).await;
         gateway
             .control
             .say(Saying::Goodbye(GoodbyeReason::NotAllowed, "cp-1 may not attach".into(), Duration::ZERO))
@@ -348,6 +369,9 @@ async fn what_the_gateway_says_last_is_kept_and_it_is_dialed_again() {
         let gateway = stage.connected(&hello()).await;
         let places = stage.place.instance.places();
         assert_eq!(places[0].last_error.as_deref(), Some("gateway said: cp-1 may not attach"));
+        // Who was only sent away has had no tunnel, and does not know what the gateway wants.
+        assert_eq!(stage.point.metrics.tunnels_lost.get(), 0);
+        stage.place.instance.until_up(stage.place.id).await;
         drop(gateway);
     };
     stage.while_kept(play).await;

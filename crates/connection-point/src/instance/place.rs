@@ -130,7 +130,7 @@ impl Places {
         change(&mut self.open);
     }
 
-    fn has_tunnel(&self) -> bool {
+    pub fn has_tunnel(&self) -> bool {
         self.open.iter().any(|place| place.state == PlaceState::Up)
     }
 }

@@ -83,11 +83,26 @@ async fn a_link_that_leaves_with_its_gateway_tries_nothing() {
     let stage = Stage::new().await;
     let (mut keeper, fallback) = with_fallback(&stage).await;
     keeper.follow_hello();
-    let _tunnel = turned_away(&stage, &fallback, &hello()).await;
+    let now = hello();
+    let _tunnel = turned_away(&stage, &fallback, &now).await;
     keeper.until_up(1).await;
-    keeper.instance.heard_drain();
+    keeper.instance.heard_drain(&now);
     keeper.check();
     assert!(keeper.trial.is_none());
+}
+
+/// Two processes share a port for a while, and the new one is known already when the old one says that it stops.
+#[tokio::test]
+async fn a_drain_of_a_process_that_has_a_successor_is_no_drain_of_the_instance() {
+    let stage = Stage::new().await;
+    let instance = &stage.place.instance;
+    let (old, new) = (hello(), hello());
+    instance.heard_hello(&old);
+    instance.heard_hello(&new);
+    instance.heard_drain(&old);
+    assert!(!instance.facts().borrow().is_draining);
+    instance.heard_drain(&new);
+    assert!(instance.facts().borrow().is_draining);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use h2::{Ping, PingPong};
 use tokio::task::yield_now;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, interval_at, sleep, sleep_until};
 
 use crate::jitter::at_random;
 use crate::limits;
@@ -26,11 +26,42 @@ pub enum Sign {
     Unheard,
 }
 
-/// When an end sends its heartbeats. All tunnels of a process come up at the same moment; their timers do not meet.
-pub fn heartbeats() -> Interval {
-    let mut beat = interval_at(Instant::now() + at_random(limits::HEARTBEAT), limits::HEARTBEAT);
-    beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    beat
+/// When an end sends its heartbeats.
+#[derive(Debug)]
+pub struct Heartbeats {
+    pulse: Arc<Pulse>,
+    is_first: bool,
+    regular: Interval,
+    /// When bytes had last come, as a heartbeat has told that worries the other end.
+    worried: Option<Instant>,
+    look: Interval,
+}
+
+impl Heartbeats {
+    fn of(pulse: &Arc<Pulse>) -> Self {
+        // All tunnels of a process come up at the same moment; their timers do not meet.
+        let mut regular = interval_at(Instant::now() + at_random(limits::HEARTBEAT), limits::HEARTBEAT);
+        regular.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut look = interval(limits::PING_AGAIN);
+        look.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        Self { pulse: Arc::clone(pulse), is_first: true, regular, worried: None, look }
+    }
+
+    /// Completes when the next is due. The first is at once: it says that the tunnel was taken on. Another leaves as soon
+    /// as bytes come again after one had told that none did: before the next regular one the other end would give up.
+    /// May be dropped and called again.
+    pub async fn tick(&mut self) {
+        while !self.is_first {
+            tokio::select! {
+                _ = self.regular.tick() => break,
+                _ = self.look.tick(), if self.worried.is_some() => {
+                    if self.worried != Some(self.pulse.heard_at()) { break }
+                }
+            }
+        }
+        self.is_first = false;
+        self.worried = (self.pulse.silence() >= limits::PING_AFTER).then(|| self.pulse.heard_at());
+    }
 }
 
 /// One end's judgement of a tunnel.
@@ -48,6 +79,10 @@ impl Liveness {
     pub fn new(pulse: Arc<Pulse>) -> Self {
         let now = Instant::now();
         Self { pulse, arrived: None, last_beat: now, beating_since: now }
+    }
+
+    pub fn heartbeats(&self) -> Heartbeats {
+        Heartbeats::of(&self.pulse)
     }
 
     /// A heartbeat of ours is about to leave. Tells for how long nothing has come, which the heartbeat will say.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use cmg_core::jitter::at_random;
 use cmg_core::limits;
 use cmg_core::tunnel::control::{ConfigurationInForce, Control, ControlEnd, Said, Saying};
-use cmg_core::tunnel::liveness::{Liveness, Sign, heartbeats};
+use cmg_core::tunnel::liveness::{Liveness, Sign};
 use cmg_core::tunnel::message::GoodbyeReason;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -51,7 +51,7 @@ pub struct Conversation<'a> {
 impl Conversation<'_> {
     /// How it ends, or what broke it.
     pub async fn run(mut self) -> Result<ControlEnd, ControlEnd> {
-        let (mut beat, mut told_drain) = (heartbeats(), false);
+        let (mut beat, mut told_drain) = (self.liveness.heartbeats(), false);
         let (tunnel, instance) = (self.registration.tunnel(), self.instance);
         let mut replaced = pin!(ended(&tunnel.replaced, self.registration, instance));
         let mut retired = pin!(ended(&tunnel.retired, self.registration, instance));

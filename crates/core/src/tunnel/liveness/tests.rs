@@ -160,18 +160,35 @@ async fn silence_of_our_own_is_not_held_against_the_link() {
 
 #[tokio::test(start_paused = true)]
 async fn heartbeats_of_many_tunnels_do_not_meet() {
-    let began = Instant::now();
-    let mut first = Vec::new();
-    for _ in 0..200 {
-        first.push(heartbeats());
-    }
     let mut thirds = [0; 3];
-    for beat in &mut first {
-        let after = beat.tick().await - began;
+    for _ in 0..200 {
+        let began = Instant::now();
+        let mut beats = Judged::new().liveness.heartbeats();
+        beats.tick().await;
+        assert!(began.elapsed().is_zero(), "the first says at once that the tunnel was taken on");
+        beats.tick().await;
+        let after = began.elapsed();
         assert!(after <= limits::HEARTBEAT, "{after:?}");
         thirds[((after.as_millis() * 3 / limits::HEARTBEAT.as_millis()) as usize).min(2)] += 1;
     }
     assert!(thirds.iter().all(|third| (30..=110).contains(third)), "{thirds:?}");
+}
+
+/// What the other end was told is over: it hears so before it gives the tunnel up.
+#[tokio::test(start_paused = true)]
+async fn who_has_told_of_silence_tells_at_once_of_its_end() {
+    let judged = Judged::new();
+    let mut beats = judged.liveness.heartbeats();
+    while judged.pulse.silence() < limits::HEARTBEAT_SILENCE - limits::STALLED {
+        beats.tick().await;
+    }
+    sleep_until(Instant::now() + SECOND / 2).await;
+    judged.pulse.beat();
+    let heard = Instant::now();
+    beats.tick().await;
+    assert!(heard.elapsed() <= limits::PING_AGAIN, "{:?}", heard.elapsed());
+    beats.tick().await;
+    assert!(heard.elapsed() > 4 * SECOND, "once is enough");
 }
 
 /// Frames of HTTP/2 up to a ping, from a peer that answers nothing.

@@ -97,6 +97,7 @@ async fn what_one_connection_point_publishes_the_others_know() -> Result<()> {
     let mut stack = builder.start().await?;
     let second = Admin::of(&stack.connection_points[1])?;
     let tunnels = async || anyhow::Ok(second.json("/status").await?["gateways"][0]["tunnels"].clone());
+    until(async || Ok(second.json("/status").await?["gateways"][0]["state"] == "healthy")).await?;
     let before = tunnels().await?;
     stack.publish(&extra("/extra/", 20)).await?;
     stack.connection_points[0].signal("HUP")?;
