@@ -59,12 +59,29 @@ impl Links {
             self.kept.push(link);
         }
         for gone in before {
-            let (gateway, instance) = (&gone.instance.gateway, &gone.instance.name);
-            tracing::info!(gateway, instance, "the site no longer uses this instance");
-            gone.instance.retiring.cancel();
-            gone.keeper.detach();
+            self.retire(gone);
         }
         self.point.set_instances(self.kept.iter().map(|link| Arc::clone(&link.instance)).collect());
+    }
+
+    /// Drains the link to an instance that the site names no longer: at once, or, if the site names it otherwise now,
+    /// when it is reached as it is named now. Replacement first.
+    fn retire(&self, gone: Link) {
+        let Link { instance: gone, keeper } = gone;
+        let (gateway, instance) = (&gone.gateway, &gone.name);
+        let is_the_same = |link: &&Link| (&link.instance.gateway, &link.instance.name) == (gateway, instance);
+        match self.kept.iter().find(is_the_same) {
+            Some(link) => {
+                tracing::info!(gateway, instance, "the site has changed how this instance is reached");
+                let retire = retire_after(gone, Arc::clone(&link.instance));
+                self.point.background.spawn("replaced instance", retire).detach();
+            }
+            None => {
+                tracing::info!(gateway, instance, "the site no longer uses this instance");
+                gone.retiring.cancel();
+            }
+        }
+        keeper.detach();
     }
 
     /// Only a panic ends a keeper; its tunnels ended with it.
@@ -83,5 +100,53 @@ impl Links {
     fn start(&self, instance: Arc<Instance>) -> Link {
         let keep = link_keeper::keep(Arc::clone(&self.point), Arc::clone(&instance));
         Link { instance, keeper: self.point.background.spawn("gateway instance", keep) }
+    }
+}
+
+/// A successor that is retired itself has had its own successor, or the site uses the instance no longer.
+async fn retire_after(gone: Arc<Instance>, successor: Arc<Instance>) {
+    tokio::select! {
+        () = successor.until_settled() => {}
+        () = successor.retiring.cancelled() => {}
+    }
+    gone.retiring.cancel();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialer::tests::{Stage, hello};
+    use cmg_core::tunnel::control::Said;
+    use std::net::Ipv4Addr;
+    use tokio::net::TcpListener;
+
+    fn site(stage: &Stage, version: u64, listener: &TcpListener) {
+        let address = listener.local_addr().unwrap();
+        stage.site_of(&format!(
+            "version = {version}\n[site]\ncode = \"PS1\"\n[client_trust]\nroots = [\"ca.pem\"]\n[[gateways]]\n\
+             name = \"gw\"\nservice_names = [\"gw.test\"]\ntunnel_name = \"gw.test\"\n\
+             instances = [{{ name = \"gw-1\", addresses = [\"{address}\"] }}]\n"
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_link_to_new_addresses_is_there_before_the_old_one_goes() {
+        let stage = Stage::new().await;
+        let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let mut links = Links { point: Arc::clone(&stage.point), kept: Vec::new() };
+        site(&stage, 1, &stage.listener);
+        links.adjust();
+        let mut before = stage.connected(&hello()).await;
+        before.apply(1).await;
+        let old = Arc::clone(&links.kept[0].instance);
+        site(&stage, 2, &other);
+        links.adjust();
+        let new = Arc::clone(&links.kept[0].instance);
+        before.apply(2).await;
+        assert!(!old.retiring.is_cancelled(), "nobody can be reached now");
+        let after = stage.connected_at(&other, &hello()).await;
+        assert!(matches!(before.said().await, Ok(Said::Drain)));
+        assert!(new.without_tunnel().is_zero() && old.retiring.is_cancelled());
+        drop((before, after));
     }
 }
