@@ -2,6 +2,7 @@
 //! beside it: it gets the gateway's name and looks it up; we look up only its own. A password is never shown.
 
 mod connect;
+mod login;
 mod no_proxy;
 
 use std::fmt;
@@ -10,6 +11,7 @@ use cmg_core::base64;
 use cmg_core::configuration::HostPort;
 
 pub use connect::{ProxyFault, ask, reach};
+pub use login::LoginMemory;
 pub use no_proxy::NoProxy;
 
 /// How tunnels leave.

@@ -18,6 +18,7 @@ use rustls::ClientConfig;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::interval;
 
+use crate::egress::LoginMemory;
 use crate::instance::Instance;
 use crate::link_metrics;
 use crate::metrics::PointMetrics;
@@ -46,6 +47,7 @@ pub struct ConnectionPoint {
     tunnels: watch::Sender<usize>,
     /// Dials under way, over all instances.
     pub dials: Arc<Semaphore>,
+    pub proxy_login: LoginMemory,
 }
 
 const NO_CONFIGURATION: &str = "configuration";
@@ -76,6 +78,7 @@ impl ConnectionPoint {
             link_checks: watch::Sender::new(()),
             tunnels: watch::Sender::new(0),
             dials: Arc::new(Semaphore::new(limits::DIALS)),
+            proxy_login: LoginMemory::default(),
         });
         link_metrics::register(&point);
         Ok(point)
@@ -101,6 +104,7 @@ impl ConnectionPoint {
         }
         self.tunnel_tls.store(tunnel_tls);
         self.settings.store(Arc::new(settings));
+        self.proxy_login.forget();
         Ok(())
     }
 

@@ -221,6 +221,11 @@ pub const LINK_CHECK: Duration = Duration::from_secs(60);
 pub const REPLACEMENT_SETTLES: Duration = Duration::from_secs(5);
 /// Bytes of a proxy's answer that are looked at in one go; its whole head is bounded like a role's.
 pub const PROXY_READ: usize = 4 * KIB;
+/// A proxy that refused a login is not shown it again for so long: accounts are locked for some wrong passwords in a row,
+/// and forget them after some minutes.
+pub const LOGIN_RETRY: Duration = Duration::from_secs(5 * 60);
+/// While nobody knows whether a login is right, one dial presents it and the others wait for so long at most.
+pub const LOGIN_TURN: Duration = Duration::from_secs(1);
 /// Bytes of a file that holds a password.
 pub const PASSWORD_FILE: usize = KIB;
 /// Looking up a name, before a dial.

@@ -49,6 +49,8 @@ pub async fn dial(place: &Place, addresses: &[HostPort]) -> Result<Dialed, Strin
         let way = Way { place, address, proxy: egress.way_to(address) };
         match way.dial().await {
             Ok(stream) => return Ok(Dialed { stream, address: address.to_string() }),
+            // It is the same login for every address.
+            Err(DialError::Proxy(fault)) if fault.refused_login().is_some() => return Err(fault.to_string()),
             Err(failure) => failures.push(failure.to_string()),
         }
     }
@@ -85,9 +87,12 @@ impl Way<'_> {
     async fn open(&self, step: &mut Step) -> Result<TlsStream, DialError> {
         let tcp = match self.proxy {
             Some(proxy) => {
-                let tcp = egress::reach(proxy, self.address).await?;
-                *step = Step::ProxyAnswer;
-                egress::ask(proxy, self.address, tcp).await?
+                let ask = async {
+                    let tcp = egress::reach(proxy, self.address).await?;
+                    *step = Step::ProxyAnswer;
+                    egress::ask(proxy, self.address, tcp).await
+                };
+                self.place.point.proxy_login.guard(proxy, self.address, ask).await?
             }
             None => self.straight().await?,
         };

@@ -38,7 +38,9 @@ enum Why {
     NotHttp(&'static str),
     #[error("wants a login ({0}); write egress.username and egress.password_file")]
     LoginWanted(String),
-    #[error("refused the login of {username} ({said}); correct egress.username and the password")]
+    #[error(
+        "refused the login of {username} ({said}); correct egress.username and the password, and reload: the same login is presented again only after some minutes, so that it is not locked"
+    )]
     LoginRefused { username: String, said: String },
     #[error(
         "takes logins by {schemes} only ({said}), and only Basic is supported; have it take Basic from this host, or no login"
@@ -58,6 +60,27 @@ impl Why {
     fn of(self, proxy: &Proxy, gateway: &HostPort) -> ProxyFault {
         let (proxy, named_by) = (proxy.to_string(), proxy.named_by.clone());
         ProxyFault { gateway: gateway.clone(), proxy, named_by, why: self }
+    }
+}
+
+impl ProxyFault {
+    /// The proxy has refused this login, now or before.
+    pub(super) fn login_refused(proxy: &Proxy, gateway: &HostPort, said: String) -> Self {
+        let username = proxy.login.as_ref().map(|login| login.username.clone()).unwrap_or_default();
+        Why::LoginRefused { username, said }.of(proxy, gateway)
+    }
+
+    /// What the proxy said, if it refused a login: it will refuse that for every gateway.
+    pub fn refused_login(&self) -> Option<&str> {
+        match &self.why {
+            Why::LoginRefused { said, .. } => Some(said),
+            _ => None,
+        }
+    }
+
+    /// The proxy has answered.
+    pub(super) fn is_answer(&self) -> bool {
+        !matches!(self.why, Why::Resolve(_) | Why::Connect(_) | Why::Broken(_) | Why::Closed | Why::NotHttp(_))
     }
 }
 

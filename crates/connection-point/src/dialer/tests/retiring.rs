@@ -31,7 +31,7 @@ async fn pass(time: Duration) {
 }
 
 /// Long enough for every dial that could still come.
-async fn nobody_comes(listener: &TcpListener) {
+pub async fn nobody_comes(listener: &TcpListener) {
     let waited = timeout(limits::REDIAL_LONGEST * 10, listener.accept()).await;
     assert!(waited.is_err(), "a socket appeared later");
 }
@@ -134,7 +134,7 @@ async fn while_the_hello_is_awaited() {
 async fn while_the_proxy_is_asked() {
     let stage = Stage::new().await;
     let proxy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    stage.through(proxy.local_addr().unwrap());
+    stage.through(&proxy.local_addr().unwrap().to_string());
     let (told, accepted) = tokio::sync::oneshot::channel();
     let step = async {
         let (mut tcp, _) = proxy.accept().await.unwrap();
