@@ -71,19 +71,8 @@ impl RoleExchange {
         };
         let (role, pool, waits) = (role.clone(), pool.clone(), patience.answer);
         let (answer, was_sent_again, may_have_left) = (Answer::AwaitHead, false, false);
-        let mut exchange = Self {
-            role,
-            pool,
-            request,
-            patience,
-            link,
-            upload,
-            answer,
-            replay,
-            was_sent_again,
-            may_have_left,
-            waits,
-        };
+        let mut exchange =
+            Self { role, pool, request, patience, link, upload, answer, replay, was_sent_again, may_have_left, waits };
         exchange.moved();
         exchange
     }
