@@ -162,7 +162,7 @@ impl<'a> Attempt<'a> {
 
     /// The tunnel was lost, or what came over it is no answer. One that had said that it leaves has met its drain's deadline.
     pub fn lost(&self, broken: &TunnelBroken) -> Refusal {
-        match self.lease.tunnel().is_draining() {
+        match self.lease.tunnel().leaving.is_cancelled() {
             true => Refusal::new(RefusalKind::EndedByDrain, format!("the connection point has stopped: {broken}")),
             false => Refusal::new(RefusalKind::TunnelLost, broken.to_string()),
         }

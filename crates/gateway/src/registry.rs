@@ -48,6 +48,8 @@ pub struct Tunnel {
     pub replaced: CancellationToken,
     /// Cancelled when it has handed a request back, and will do so with every other.
     pub retired: CancellationToken,
+    /// Cancelled when its other end has said that it leaves, as planned.
+    pub leaving: CancellationToken,
     caller: Caller,
     /// Number in the life of this instance.
     number: usize,
@@ -297,6 +299,7 @@ impl Registry {
             process: arrival.newcomer.process,
             replaced: CancellationToken::new(),
             retired: CancellationToken::new(),
+            leaving: CancellationToken::new(),
             caller: arrival.newcomer.caller,
             number: register.last_number,
             max_active: arrival.newcomer.max_active.clamp(1, arrival.newcomer.lane.active_exchanges()),

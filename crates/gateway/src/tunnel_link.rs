@@ -21,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, interval, timeout, timeout_at};
 
 use crate::instance::Instance;
-use crate::registry::{Newcomer, Placement, Process, Registration, StaysAway};
+use crate::registry::{Newcomer, Placement, Process, Registration, StaysAway, Tunnel};
 use conversation::{Conversation, Told};
 
 /// Judges the peer of a connection that offered to be a tunnel, and hands it to its worker.
@@ -191,10 +191,16 @@ async fn serve(
     let end = talk.run().await?;
     if matches!(end, ControlEnd::Goodbye(_)) {
         // The goodbye may overtake what the connection point still says on running exchanges: they finish first.
-        registration.tunnel().drain();
+        leaves(registration.tunnel());
         let _ = timeout(instance.settings.drain.deadline, until_idle(&registration)).await;
     }
     Ok(end)
+}
+
+/// The other end has said that it leaves: no new exchanges, and what is lost from now on had its time.
+fn leaves(tunnel: &Tunnel) {
+    tunnel.leaving.cancel();
+    tunnel.drain();
 }
 
 /// What to do about two processes of one connection id.

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{ONE_CERTIFICATE_EACH, until_idle};
+use super::{ONE_CERTIFICATE_EACH, leaves, until_idle};
 use crate::instance::Instance;
 use crate::published::SiteInForce;
 use crate::registry::Registration;
@@ -112,7 +112,7 @@ impl Conversation<'_> {
         let tunnel = self.registration.tunnel();
         match said {
             Said::Heartbeat(quiet) => self.liveness.heard(quiet),
-            Said::Drain => tunnel.drain(),
+            Said::Drain => leaves(tunnel),
             Said::Goodbye(why) => return Some(ControlEnd::Goodbye(why)),
             Said::Configuration { version, publication } => {
                 let verdict = self.instance.keeper.apply(&tunnel.identity.site, version, publication).await;

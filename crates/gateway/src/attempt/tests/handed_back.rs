@@ -69,3 +69,19 @@ async fn the_rest_of_a_request_that_cannot_be_sent_is_no_proof() {
     assert!(attempt.elsewhere(Failure::refused(refused)).is_ok(), "a 503 that may be a lie");
     gateway.keeper_tasks.end();
 }
+
+/// A tunnel that is given no more work because it is dead was no planned stop for what ran on it.
+#[tokio::test]
+async fn only_who_has_said_that_it_leaves_was_stopped_as_planned() {
+    let mut gateway = TestInstance::with_points(1).await;
+    let request = gateway.allowed("POST", TARGET);
+    let lease = gateway.worker.instance.registry.lease(&request, gateway.worker.index).unwrap();
+    gateway.points[0].leave().await;
+    let attempt = Attempt::new(&gateway.worker, &request, lease);
+    let tunnel = gateway.points[0].tunnel.tunnel();
+    assert!(tunnel.start(test_instance::opening()).is_err() && tunnel.is_draining());
+    assert_eq!(attempt.lost(&TunnelBroken::Closed).kind, RefusalKind::TunnelLost);
+    tunnel.leaving.cancel();
+    assert_eq!(attempt.lost(&TunnelBroken::Closed).kind, RefusalKind::EndedByDrain);
+    gateway.keeper_tasks.end();
+}
