@@ -59,6 +59,9 @@ impl fmt::Display for Played {
             for (code, count) in &verdict.codes {
                 writeln!(f, "             {count:>6} x {code}")?;
             }
+            for told in verdict.stops_told() {
+                writeln!(f, "             {told}")?;
+            }
             for (fault, found) in &verdict.faults {
                 writeln!(f, "   FAULT     {} x {fault}", found.count)?;
                 for example in found.examples.iter().take(EXAMPLES) {

@@ -38,7 +38,7 @@ impl fmt::Display for Verdict {
                 writeln!(f, "{count} {what}")?;
             }
         }
-        self.stops(f)?;
+        self.stops_told().iter().try_for_each(|told| writeln!(f, "{told}"))?;
         if self.is_clean() {
             return writeln!(f, "every request is accounted for");
         }
@@ -51,8 +51,9 @@ impl fmt::Display for Verdict {
 }
 
 impl Verdict {
-    /// A line for each sort of stop.
-    fn stops(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// What was done to programs and what it met, in a line for each sort of stop.
+    pub fn stops_told(&self) -> Vec<String> {
+        let mut told = Vec::new();
         for (sort, is_gateway) in [("gateways", true), ("connection points", false)] {
             for is_kill in [false, true] {
                 let is_meant = |met: &&StopMet| {
@@ -61,12 +62,12 @@ impl Verdict {
                 let stops: Vec<_> = self.stops.iter().filter(is_meant).collect();
                 match (stops.is_empty(), is_kill) {
                     (true, _) => {}
-                    (false, false) => writeln!(f, "{sort} were restarted in good order {} times", stops.len())?,
-                    (false, true) => write_kills(f, sort, &stops)?,
+                    (false, false) => told.push(format!("{sort} were restarted in good order: {}", stops.len())),
+                    (false, true) => told.push(told_of_kills(sort, &stops)),
                 }
             }
         }
-        Ok(())
+        told
     }
 
     fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,23 +89,18 @@ impl Verdict {
     }
 }
 
-fn write_kills(f: &mut fmt::Formatter<'_>, sort: &str, kills: &[&StopMet]) -> fmt::Result {
+fn told_of_kills(sort: &str, kills: &[&StopMet]) -> String {
     let least = |of: fn(&StopMet) -> u64| kills.iter().map(|kill| of(kill)).min().unwrap_or_default();
     let sum = |of: fn(&StopMet) -> u64| kills.iter().map(|kill| of(kill)).sum::<u64>();
     let longest = |of: fn(&Stop) -> Duration| kills.iter().map(|kill| of(&kill.stop)).max().unwrap_or_default();
-    writeln!(
-        f,
-        "{sort} were killed {} times, with {} requests under way there in all, each time {} that only read and {} \
-         others at least",
+    format!(
+        "{sort} killed: {}, with {} requests under way there in all, each time at least {} that only read and {} others; \
+         {} were refused and {} cut; {} were sent there when it was gone and reached nobody; noticed after {:.3} s and \
+         back after {:.1} s at most",
         kills.len(),
         sum(|kill| kill.reads + kill.others),
         least(|kill| kill.reads),
         least(|kill| kill.others),
-    )?;
-    writeln!(
-        f,
-        "  of them {} were refused and {} cut; {} were sent there when it was gone and reached nobody; noticed after \
-         {:.3} s and back after {:.1} s at most",
         sum(|kill| kill.refused),
         sum(|kill| kill.cut),
         sum(|kill| kill.late),

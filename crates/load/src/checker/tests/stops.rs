@@ -121,6 +121,18 @@ fn what_was_handed_back_or_never_sent_left_no_trace() {
         counts.stops.push(asked(Stopped::Gateway(0), at(0), 1));
     };
     planted(leaving, &[Fault::RefusedAndExecuted, Fault::WrongLine]);
+    let others = [
+        asked(Stopped::Gateway(1), at(0), 1),
+        asked(Stopped::Gateway(0), at(5), 1),
+        asked(cp1(), at(0), 1),
+        Stop { how: How::Killed, ..asked(Stopped::Gateway(0), at(0), 1) },
+    ];
+    for stop in others {
+        let mut counts = clean();
+        leaving(&mut counts);
+        counts.stops = vec![stop];
+        assert!(check(&counts, Allowed::NOTHING).count(Fault::HandedBack) == 1, "{:?}", counts.stops);
+    }
     planted(
         |counts| {
             leaving(counts);
@@ -232,6 +244,14 @@ fn a_killed_gateway_takes_its_last_lines_with_it() {
     beside_kill(Stopped::Gateway(0), unlogged(-1500, -1400), &[Fault::NoLine]);
     beside_kill(Stopped::Gateway(0), unlogged(3001, 3002), &[Fault::NoLine]);
     beside_kill(cp1(), unlogged(-500, -400), &[Fault::NoLine]);
+    // One that ends in good order writes all of them.
+    planted(
+        |counts| {
+            counts.stops.push(asked(Stopped::Gateway(0), at(0), 1));
+            counts.gateways.lines.remove(0);
+        },
+        &[Fault::NoLine],
+    );
 }
 
 #[test]

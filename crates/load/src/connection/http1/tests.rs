@@ -1,5 +1,7 @@
 //! How exchanges end when the far end misbehaves.
 
+use std::task::Context;
+
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 
 use super::*;
@@ -54,17 +56,53 @@ async fn an_end_is_seen_before_the_next_request() {
     assert_eq!((outcome, connection.state().await), (Outcome::Refused, State::Closed));
 }
 
+/// Takes a head and no body, and then closes in good order.
+#[derive(Default)]
+struct TakesNoBody {
+    has_head: bool,
+    has_refused: bool,
+}
+
+impl AsyncWrite for TakesNoBody {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.has_refused = self.has_head;
+        self.has_head = true;
+        Poll::Ready(if self.has_refused { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(bytes.len()) })
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for TakesNoBody {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.has_refused {
+            return Poll::Ready(Ok(()));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
 /// Whether or not the upload had come to its end: an end in good order says nothing of the request.
 #[tokio::test]
 async fn an_end_in_good_order_without_an_answer_is_a_loss() {
-    for kind in [Kind::Get, Kind::BitsPost] {
-        let (near, mut far) = duplex(256);
-        let (mut connection, worded) = (Http1::new(near, "gateway.example.net"), worded(kind));
-        let mut judge = Judge::of(&worded);
-        let (ended, ()) = tokio::join!(connection.exchange(&worded, &mut judge), async {
-            read_head(&mut far).await;
-            drop(far);
-        });
-        assert_eq!(ended.judged(&mut judge).0, Outcome::Lost, "{kind}");
-    }
+    let worded_get = worded(Kind::Get);
+    let (near, mut far) = duplex(256);
+    let (mut connection, mut judge) = (Http1::new(near, "gateway.example.net"), Judge::of(&worded_get));
+    let (ended, ()) = tokio::join!(connection.exchange(&worded_get, &mut judge), async {
+        read_head(&mut far).await;
+        drop(far);
+    });
+    assert_eq!(ended.judged(&mut judge).0, Outcome::Lost);
+
+    let upload = worded(Kind::BitsPost);
+    let (mut connection, mut judge) = (Http1::new(TakesNoBody::default(), "gateway.example.net"), Judge::of(&upload));
+    let ended = connection.exchange(&upload, &mut judge).await;
+    assert_eq!(ended.judged(&mut judge).0, Outcome::Lost);
 }
