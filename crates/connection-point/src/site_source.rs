@@ -56,6 +56,8 @@ pub struct SiteKeeper {
     kept: KeptCopy,
     /// As last read, good or bad.
     text: Option<String>,
+    /// What is in force and could not be kept yet.
+    unkept: Option<String>,
 }
 
 impl SiteKeeper {
@@ -64,7 +66,7 @@ impl SiteKeeper {
         let settings = point.settings();
         let reader = SourceReader::new(&settings.source.source)?;
         let kept = KeptCopy::new(&settings.state_directory)?;
-        let mut keeper = Self { point, reader, kept, text: None };
+        let mut keeper = Self { point, reader, kept, text: None, unkept: None };
         keeper.restore();
         Ok(keeper)
     }
@@ -117,6 +119,8 @@ impl SiteKeeper {
     /// One look. Says what is in force now, or everything that was wrong.
     async fn look(&mut self, judges_again: bool) -> Result<String, String> {
         self.point.metrics.site_reads.increment();
+        // The disk may take by now what it did not take at the last look.
+        self.keep();
         let found = match self.reader.read().await {
             Ok(found) => found,
             Err(error) => return Err(self.out_of_reach(&error)),
@@ -147,9 +151,19 @@ impl SiteKeeper {
         tracing::info!(version = site.version, roles = site.roles(), "a new site configuration is in force");
         self.point.source.send_modify(|facts| facts.problems.clear());
         self.apply(site);
-        // The data path goes on without the copy; only a restart without the source would miss it.
-        if let Err(error) = self.kept.write(text) {
-            tracing::error!(%error, file = self.kept.name(), "the site configuration could not be kept on disk");
+        self.unkept = Some(text.to_owned());
+        self.keep();
+    }
+
+    /// The data path goes on without the copy; only a restart without the source would miss it.
+    fn keep(&mut self) {
+        let Some(text) = &self.unkept else { return };
+        match self.kept.write(text) {
+            Ok(()) => self.unkept = None,
+            Err(error) => {
+                let file = self.kept.name();
+                tracing::error!(%error, file, "the site configuration could not be kept on disk; the next look tries again");
+            }
         }
     }
 

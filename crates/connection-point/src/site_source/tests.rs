@@ -237,6 +237,22 @@ async fn a_trial_finds_what_a_start_would_and_leaves_nothing_behind() {
     assert!(problems.certificates_only() && problems.to_string().contains("roles_tls: root 1"), "{problems}");
 }
 
+#[tokio::test]
+async fn what_the_disk_did_not_take_is_kept_at_a_later_look() {
+    let inside = Inside::new();
+    let mut keeper = inside.keeper();
+    // Stands in the way of every file, whoever writes it.
+    let in_the_way = inside.path("state/site-in-force.new");
+    fs::create_dir(&in_the_way).unwrap();
+    inside.site(3, "PS1", "");
+    keeper.look(false).await.unwrap();
+    assert_eq!((version(&keeper), keeper.kept.read().unwrap()), (3, None));
+    fs::write(inside.path("site.toml"), "not even TOML").unwrap();
+    fs::remove_dir(in_the_way).unwrap();
+    keeper.look(false).await.unwrap_err();
+    assert_eq!(version(&inside.keeper()), 3, "after a restart");
+}
+
 #[test]
 fn the_folder_of_the_state_is_made_or_named() {
     let file = tempfile::NamedTempFile::new().unwrap();
