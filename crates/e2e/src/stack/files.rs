@@ -23,6 +23,9 @@ pub const CUSTOM_PREFIX: &str = "/open";
 /// The server that `--internal-url` publishes.
 const INTERNAL: u64 = 9;
 
+/// Where gateways have their names, for those who are told names.
+pub const TUNNEL_DOMAIN: &str = "tunnels.example";
+
 /// What a gateway asks for unless its file says otherwise.
 pub(super) const BULK_CONNECTIONS: usize = 1;
 
@@ -243,6 +246,8 @@ name = "open"
 external_prefix = "{CUSTOM_PREFIX}/"
 methods = {every_method}
 max_request_body = "1TiB"
+# Tests hold answers back for longer than anybody should have to wait for one.
+answer_timeout = "15m"
 
 [[roles.custom]]
 name = "files"

@@ -81,7 +81,7 @@ async fn an_identity_has_64_exchanges_at_a_time() -> Result<()> {
     let mut polls = JoinSet::new();
     for number in 0..64 {
         let mut hand = if number % 2 == 0 { first.another() } else { second.another() }.context("HTTP/2")?;
-        let poll = Request::get(&mp("BGB/_/poll?key=share&within=60000"));
+        let poll = Request::get(&mp("BGB/_/poll?key=share&within=600000"));
         polls.spawn(async move { anyhow::Ok(hand.send(poll).await?.whole().await?.status) });
     }
     stack.wait_at_gate("share", 64).await?;

@@ -9,6 +9,7 @@ use cmg_core::refusal::RefusalKind;
 use cmg_e2e::admin::PATIENCE;
 use cmg_e2e::fault_proxy::Fault;
 use cmg_e2e::raw_client::RawConnection;
+use cmg_e2e::stack::CUSTOM_PREFIX;
 use cmg_e2e::{Stack, mp, until};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -211,7 +212,7 @@ async fn every_connection_point_is_full() -> Result<()> {
     let mut connection = client.connect().await?;
     for number in 1..=places {
         let mut hand = connection.another().unwrap();
-        let poll = Request::get(&mp("SMS_MP/_/poll?key=full&within=60000"));
+        let poll = Request::get(&format!("{CUSTOM_PREFIX}/_/poll?key=full&within=600000"));
         waiting.spawn(async move { anyhow::Ok(hand.send(poll).await?.whole().await?.status) });
         if number % 90 == 0 {
             connection = client.connect().await?;

@@ -4,6 +4,7 @@ use anyhow::Result;
 use cmg_client::{Connection, Request, RequestBody};
 use cmg_core::limits;
 use cmg_core::refusal::RefusalKind;
+use cmg_e2e::stack::CUSTOM_PREFIX;
 use cmg_e2e::{Stack, mp};
 use tokio::task::JoinSet;
 
@@ -101,13 +102,13 @@ async fn requests_beyond_the_limit_are_refused_and_the_tunnel_lives() -> Result<
     stack.finish().await
 }
 
-/// So many polls that wait at a gate of the role.
+/// So many polls that wait at a gate of the role, in places of their tunnels where no more than a minute is usual.
 pub async fn hold(stack: &Stack, key: &str, count: usize) -> Result<JoinSet<Result<u16>>> {
     let mut polls = JoinSet::new();
     let client = stack.http2_client()?;
     let mut connection = client.connect().await?;
     for number in 1..=count {
-        let poll = Request::get(&mp(&format!("SMS_MP/_/poll?key={key}&within=60000")));
+        let poll = Request::get(&format!("{CUSTOM_PREFIX}/_/poll?key={key}&within=600000"));
         let mut hand = connection.another().unwrap();
         polls.spawn(async move { Ok(hand.send(poll).await?.whole().await?.status) });
         if number % 90 == 0 {

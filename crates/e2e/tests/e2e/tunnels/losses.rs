@@ -5,7 +5,7 @@ use cmg_core::refusal::RefusalKind;
 use cmg_e2e::raw_client::RawConnection;
 use cmg_e2e::{Stack, mp, until};
 
-use super::Tunnels;
+use super::ALL;
 use crate::expect::{ask, echoed, refused, request};
 
 #[tokio::test]
@@ -35,9 +35,14 @@ async fn a_cut_tunnel_ends_what_is_under_way_and_is_dialled_again() -> Result<()
 #[tokio::test]
 async fn tunnels_that_are_cut_ten_times_come_back() -> Result<()> {
     let stack = Stack::builder().faulty_tunnels().start().await?;
+    let proxy = &stack.tunnel_proxies[0];
     for cut in 0..10 {
-        Tunnels::of(&stack, 1).await?;
-        stack.tunnel_proxies[0].cut_once();
+        stack.wait_for_tunnels(ALL).await?;
+        let dialled = proxy.connections();
+        proxy.cut_once();
+        until(async || Ok(proxy.connections() >= dialled + ALL as u64))
+            .await
+            .context("not all were cut and dialled")?;
         stack.wait_for_answer(&mp(&format!("SMS_MP/after-{cut}")), 200).await?;
     }
     stack.wait_ready().await?;

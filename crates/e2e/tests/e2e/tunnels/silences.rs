@@ -1,8 +1,11 @@
 //! Links that fall silent without an end: both ends notice by themselves, others get the work meanwhile, and what was
 //! lost is dialled anew (T-05, T-09, G-15).
 
+use std::time::Instant;
+
 use anyhow::{Result, ensure};
 use cmg_client::Request;
+use cmg_core::limits;
 use cmg_e2e::admin::Admin;
 use cmg_e2e::fault_proxy::Fault;
 use cmg_e2e::stack::{DISTRIBUTION_POINT, lines_with};
@@ -61,8 +64,10 @@ async fn a_slow_link_under_a_long_download_lives() -> Result<()> {
     stack.tunnel_proxies[0].set(Fault::Slow(100_000));
     let path = format!("/CCM_Proxy_MutualAuth/{DISTRIBUTION_POINT}/SMS_DP_SMSPKG$/_/huge?bytes=2400000");
     let mut connection = stack.client()?.connect().await?;
+    let begin = Instant::now();
     let answer = connection.send(Request::get(&path)).await?.whole().await?;
     ensure!((answer.status, answer.body.len()) == (200, 2_400_000), "{} {}", answer.status, answer.body.len());
+    ensure!(begin.elapsed() > limits::HEARTBEAT_SILENCE, "the link was not slow");
     drop(connection);
     tunnels.are_the_same(&stack).await?;
     let silent = stack.gateway_admin()?.metrics().await?.sum("cmg_tunnels_ended_total", &[]);
