@@ -43,6 +43,16 @@ pub struct Cable {
 pub struct Counters {
     pub carried: AtomicU64,
     pub lost: AtomicU64,
+    /// Of those that are carried the ones that pass another on the way.
+    pub overtaking: AtomicU64,
+}
+
+/// What became of the packets so far, of both directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packets {
+    pub carried: u64,
+    pub lost: u64,
+    pub overtaking: u64,
 }
 
 impl Cable {
@@ -69,9 +79,10 @@ impl Cable {
         self.quality.send_replace(quality);
     }
 
-    /// Packets that were carried, and those that were lost on the way.
-    pub fn packets(&self) -> (u64, u64) {
-        (self.counters.carried.load(Ordering::Relaxed), self.counters.lost.load(Ordering::Relaxed))
+    pub fn packets(&self) -> Packets {
+        let [carried, lost, overtaking] = [&self.counters.carried, &self.counters.lost, &self.counters.overtaking]
+            .map(|counter| counter.load(Ordering::Relaxed));
+        Packets { carried, lost, overtaking }
     }
 }
 
@@ -137,8 +148,8 @@ mod tests {
         let bad = Quality { delay, jitter: delay / 3, loss_per_mille: 20, late_per_mille: 20, ..Quality::GOOD };
         let cable = Cable::lay(bad).unwrap();
         println!("delayed, lossy, out of order: {:.0} bytes a second", transfer(&cable, 1 << 20));
-        let (carried, lost) = cable.packets();
-        assert!(carried > 100 && lost > 0, "{carried} carried, {lost} lost");
+        let packets = cable.packets();
+        assert!(packets.carried > 100 && packets.lost > 0 && packets.overtaking > 0, "{packets:?}");
         cable.set(Quality { bytes_a_second: Some(1_000_000), ..Quality::GOOD });
         println!("at a rate of 1,000,000: {:.0} bytes a second", transfer(&cable, 1 << 20));
         let (near, far) = (cable.near.path(), cable.far.path());

@@ -1,6 +1,7 @@
 //! A server that takes no connection: nobody accepts at its port and the queue there is full, so that the kernel drops
 //! every SYN. The one way to that without a rule of a firewall.
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
@@ -24,8 +25,13 @@ impl FullQueue {
         let listener = TcpListener::bind("127.0.0.1:0").context("cannot listen")?;
         let address = listener.local_addr()?;
         let mut waiting = Vec::new();
-        while let Ok(stream) = TcpStream::connect_timeout(&address, TAKEN_WITHIN) {
-            waiting.push(stream);
+        loop {
+            match TcpStream::connect_timeout(&address, TAKEN_WITHIN) {
+                Ok(stream) => waiting.push(stream),
+                // Silence is what is wanted; anything else would be an answer.
+                Err(error) if error.kind() == ErrorKind::TimedOut => break,
+                Err(error) => return Err(error).context("the queue answers instead of being full"),
+            }
             ensure!(waiting.len() <= MOST, "the queue of {address} takes more than {MOST} connections");
         }
         Ok(Self { address, _listener: listener, waiting })

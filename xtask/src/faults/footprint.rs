@@ -3,38 +3,66 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
+use cmg_client::Request;
+use cmg_e2e::admin::Admin;
+use cmg_e2e::program::Program;
 use cmg_e2e::{Stack, until};
 
-/// What more may be open than before: connections to roles are kept for a minute, as many as there were clients.
-const MORE_DESCRIPTORS: usize = 128;
+use super::ECHO;
+
+/// What more may be open than before: a look at the admin pages, or a name that is being resolved.
+const MORE_DESCRIPTORS: usize = 4;
 /// What more may be in memory than before: the allocator keeps some of what it once had.
-const MORE_MEMORY: u64 = 64 << 20;
+const MORE_MEMORY: u64 = 16 << 20;
+
+/// On each of the connections that are made to whoever still holds more.
+const QUESTIONS: usize = 50;
 
 #[derive(Clone, Copy, Debug)]
 struct Footprint {
+    /// Without connections to roles, which are kept for a minute, as many as there were requests at a time.
     descriptors: usize,
     memory: u64,
+}
+
+impl Footprint {
+    /// As soon as nothing runs and nobody is connected: a program closes what clients have left a moment later.
+    async fn of(program: &Program) -> Result<Self> {
+        let admin = Admin::of(program)?;
+        let at_rest = admin.wait_for_metrics("that nothing runs", |metrics| metrics.still_running().is_empty()).await?;
+        let to_roles = at_rest.sum("cmg_role_connections", &[]) as usize;
+        Ok(Self { descriptors: program.descriptors()?.saturating_sub(to_roles), memory: program.memory()? })
+    }
 }
 
 /// By the program's name, which those that are started again keep.
 pub struct Footprints(BTreeMap<String, Footprint>);
 
 impl Footprints {
-    pub fn of(stack: &Stack) -> Result<Self> {
-        let programs = stack.gateways.iter().chain(&stack.connection_points);
-        let footprint = |program: &cmg_e2e::program::Program| {
-            let held = Footprint { descriptors: program.descriptors()?, memory: program.memory()? };
-            Ok((program.name.clone(), held))
-        };
-        programs.map(footprint).collect::<Result<_>>().map(Self)
+    pub async fn of(stack: &Stack) -> Result<Self> {
+        let mut all = BTreeMap::new();
+        for program in stack.gateways.iter().chain(&stack.connection_points) {
+            all.insert(program.name.clone(), Footprint::of(program).await?);
+        }
+        Ok(Self(all))
     }
 
-    /// Waits until every program holds about as much as before; what it holds then, in words.
+    /// Waits until every program holds about as much as before; what it holds then, in words. Asks them something
+    /// meanwhile: the allocator gives back what is not needed while it works, not while it rests.
     pub async fn settled(&self, stack: &Stack) -> Result<Vec<String>> {
-        let mut now = Self::of(stack)?;
+        let mut now = Self::of(stack).await?;
         let settling = until(async || {
-            now = Self::of(stack)?;
-            Ok(self.more_than_before(&now).is_empty())
+            if self.more_than_before(&now).is_empty() {
+                return Ok(true);
+            }
+            for gateway in 0..stack.gateways.len() {
+                let mut connection = stack.client_of(gateway, Some(&stack.pki.clients[0]))?.connect().await?;
+                for _ in 0..QUESTIONS {
+                    connection.send(Request::get(ECHO)).await?.whole().await?;
+                }
+            }
+            now = Self::of(stack).await?;
+            Ok(false)
         });
         let settled = settling.await;
         settled.with_context(|| format!("held beyond the budget: {}", self.more_than_before(&now).join("; ")))?;

@@ -58,7 +58,7 @@ async fn on(scenario: &Scenario, ground: &Ground, cable: Option<Cable>, played: 
     let stack = (scenario.installation)(usual, &ground.folder).start().await?;
     let mut scene = Scene::of(stack, cable, ground.full);
     clean_load(&scene, &quiet_plan("before", WARM_UP)).await.context("before the fault")?;
-    let before = Footprints::of(&scene.stack)?;
+    let before = Footprints::of(&scene.stack).await?;
     played.verdict = Some(with_fault(scenario, ground, &mut scene, &mut played.problems).await?);
     played.notes = std::mem::take(&mut scene.notes);
     scene.stack.wait_ready().await.context("after the fault not everything came back")?;

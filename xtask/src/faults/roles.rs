@@ -1,10 +1,11 @@
 //! Roles that cannot be reached, say nothing, or restart. The load goes to a good role and must not feel the bad one.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use cmg_e2e::admin::Admin;
 use cmg_e2e::fault_proxy::Fault;
 use cmg_e2e::full_queue::FullQueue;
 use cmg_e2e::metrics::Metrics;
+use cmg_e2e::until;
 use cmg_load::Allowed;
 
 use super::scenario::{Scenario, Scene};
@@ -40,7 +41,7 @@ pub const SCENARIOS: &[Scenario] = &[
         promised: "504 for it after the time of a handshake, and nothing for others",
         in_ci: true,
         installation: |usual, _| usual.site(&role(&"{silent}")),
-        fault: |scene| Box::pin(async { scene.ask_often(1, BAD, 504, "CMGConnector_RoleTimeout").await }),
+        fault: |scene| Box::pin(times_out(scene, "did not finish the TLS handshake within")),
         ..Scenario::USUAL
     },
     Scenario {
@@ -73,16 +74,25 @@ async fn hang_on_connect(scene: &mut Scene) -> Result<()> {
         Admin::of(program)?.wait_for_metrics("that the second version is in force", in_force).await?;
     }
     scene.note(format!("{} connections fill its queue", queue.connections()));
-    scene.ask_often(1, BAD, 504, "CMGConnector_RoleTimeout").await
+    times_out(scene, "did not take a connection within").await
+}
+
+/// A request of it is answered 504, and a connection point says that it was for this reason.
+async fn times_out(scene: &mut Scene, why: &str) -> Result<()> {
+    scene.ask_often(1, BAD, 504, "CMGConnector_RoleTimeout").await?;
+    let is_said = async || Ok(scene.stack.connection_points.iter().any(|program| program.log_text().contains(why)));
+    until(is_said).await.with_context(|| format!("no connection point says that the role {why} some time"))
 }
 
 async fn restart(scene: &mut Scene) -> Result<()> {
     for _ in 0..3 {
         scene.pause(1).await;
         let proxy = scene.stack.role_proxy.as_ref().context("no proxy before the role")?;
+        let before = proxy.connections();
         proxy.set(Fault::Cut);
         scene.pause(1).await;
         proxy.set(Fault::None);
+        ensure!(proxy.connections() > before, "nobody noticed that the role was away");
     }
     Ok(())
 }

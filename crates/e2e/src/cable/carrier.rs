@@ -109,6 +109,9 @@ async fn carry(from: &Tun, to: &Tun, quality: &watch::Receiver<Quality>, counter
                 match way.due(&now, length, Instant::now()) {
                     Some(due) if on_the_way.len() < ON_THE_WAY => {
                         number += 1;
+                        if on_the_way.last_key_value().is_some_and(|((last, _), _)| due < *last) {
+                            counters.overtaking.fetch_add(1, Ordering::Relaxed);
+                        }
                         on_the_way.insert((due, number), packet[..length].to_vec());
                     }
                     _ => drop(counters.lost.fetch_add(1, Ordering::Relaxed)),
