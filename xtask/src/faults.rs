@@ -9,6 +9,7 @@ mod play;
 mod report;
 mod roles;
 mod scenario;
+mod sites;
 mod stops;
 mod tunnels;
 
@@ -61,7 +62,7 @@ const ECHO: &str = "/CCM_Proxy_MutualAuth/72057594037927941/SMS_MP/beside/_/echo
 
 fn all() -> impl Iterator<Item = &'static Scenario> {
     let themes = [stops::SCENARIOS, tunnels::SCENARIOS, networks::SCENARIOS];
-    let more = [roles::SCENARIOS, machines::SCENARIOS, clients::SCENARIOS];
+    let more = [roles::SCENARIOS, machines::SCENARIOS, sites::SCENARIOS, clients::SCENARIOS];
     themes.into_iter().chain(more).flatten()
 }
 

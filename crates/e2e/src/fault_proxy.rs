@@ -7,13 +7,11 @@ mod relay;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, interval_at};
 
 /// Which way bytes go, seen from the side that connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,18 +92,6 @@ impl FaultProxy {
         self.set(Fault::None);
     }
 
-    /// Cuts again and again until it is dropped.
-    pub fn cutter(&self, pause: Duration) -> impl Future<Output = ()> + use<> {
-        let state = self.state.clone();
-        async move {
-            let mut beat = interval_at(Instant::now() + pause, pause);
-            loop {
-                beat.tick().await;
-                state.send_modify(|state| state.cuts += 1);
-            }
-        }
-    }
-
     /// Connections that were ever opened through the proxy.
     pub fn connections(&self) -> u64 {
         self.counters.connections.load(Ordering::Relaxed)
@@ -136,12 +122,13 @@ async fn accept(listener: TcpListener, target: SocketAddr, state: watch::Receive
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::time::Duration;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::time::timeout;
 
     use super::*;
-    use crate::{PATIENCE, until};
+    use crate::until;
 
     /// A connection through a proxy to a server that gives every byte back.
     async fn echo() -> (FaultProxy, TcpStream, JoinSet<()>) {
@@ -209,21 +196,6 @@ mod tests {
                 let wrong: u32 = back.iter().zip(b"ping").map(|(got, sent)| (got ^ sent).count_ones()).sum();
                 assert_eq!(wrong, u32::from(piece % 2 == 0), "{direction:?}, piece {piece}: {back:?}");
             }
-        }
-    }
-
-    #[tokio::test]
-    async fn cuts_come_again_and_again() {
-        let (proxy, mut stream, _tasks) = echo().await;
-        let cut = async {
-            for _ in 0..3 {
-                stream.read_exact(&mut [0; 1]).await.unwrap_err();
-                stream = TcpStream::connect(proxy.address).await.unwrap();
-            }
-        };
-        tokio::select! {
-            () = proxy.cutter(Duration::from_millis(20)) => unreachable!("it has no end"),
-            cut = timeout(PATIENCE, cut) => cut.unwrap(),
         }
     }
 

@@ -28,7 +28,7 @@ pub use builder::Builder;
 pub use check::lines_with;
 pub use files::{
     CUSTOM, CUSTOM_PREFIX, DISTRIBUTION_POINT, MANAGEMENT_POINT, SERVICE_NAME, SITE, SOFTWARE_UPDATE_POINT,
-    connection_point,
+    TUNNEL_DOMAIN, connection_point,
 };
 use starter::Starter;
 
@@ -44,6 +44,8 @@ pub struct Stack {
     /// Every configuration file in use.
     pub configuration: Vec<PathBuf>,
     site_version: u64,
+    /// Instances that listen for tunnels elsewhere than before, when they are started again.
+    moved_tunnels: Vec<(usize, SocketAddr)>,
     /// Logs of programs that have ended.
     ended: Logs,
     starter: Starter,
@@ -76,11 +78,16 @@ impl Stack {
     pub async fn restart_gateway(&mut self, instance: usize) -> Result<()> {
         let old = self.gateways.get_mut(instance).context("no such instance")?;
         old.kill();
-        let ports = [("CLIENT", "client"), ("TUNNEL", "tunnel")];
-        let listen = ports.map(|(key, port)| old.address(port).map(|address| (key, address)));
-        let listen = listen.into_iter().collect::<Result<Vec<_>>>()?;
+        let moved = self.moved_tunnels.iter().find(|(moved, _)| *moved == instance).map(|(_, address)| *address);
+        let tunnel = moved.map_or_else(|| old.address("tunnel"), Ok)?;
+        let listen = [("CLIENT", old.address("client")?), ("TUNNEL", tunnel)];
         *old = self.starter.gateway_at(&self.pki, &old.name, &listen).await?;
         Ok(())
+    }
+
+    /// When the gateway instance is started again, connection points have to dial it at this address.
+    pub fn move_tunnels(&mut self, instance: usize, to: SocketAddr) {
+        self.moved_tunnels.push((instance, to));
     }
 
     /// Starts one more connection point.
@@ -137,7 +144,11 @@ impl Stack {
             false => proxied.collect::<Result<_>>()?,
         };
         let names = self.gateways.iter().map(|gateway| gateway.name.clone());
-        let tunnels = names.zip(addresses).collect();
+        let host = |name: &str, address: SocketAddr| match self.starter.builder.tunnels_by_name {
+            true => format!("{name}.{TUNNEL_DOMAIN}:{}", address.port()),
+            false => address.to_string(),
+        };
+        let tunnels = names.zip(addresses).map(|(name, address)| (name.clone(), host(&name, address))).collect();
         let roles = match &self.role_proxy {
             Some(proxy) => proxy.address,
             None => self.site_role.listener("roles")?,

@@ -1,29 +1,21 @@
-//! What a machine runs out of: space on a disk, descriptors.
+//! What a machine runs out of: descriptors, memory. (Of its disk, see `sites`.)
 
-use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use cmg_client::Request;
 use cmg_e2e::admin::Admin;
-use cmg_e2e::stack::Builder;
-use cmg_e2e::until;
+use cmg_e2e::{mp, until};
+use cmg_load::Allowed;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use super::ECHO;
 use super::scenario::{Scenario, Scene};
 
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "disk-full",
-        injected: "the gateways' state directories are full while a site configuration is published",
-        promised: "service goes on; what is published is refused with its reason, and taken when there is room again",
-        in_ci: true,
-        installation: on_small_disks,
-        fault: |scene| Box::pin(fill_disks(scene)),
-        ..Scenario::USUAL
-    },
     Scenario {
         name: "descriptors-exhausted",
         injected: "gateways may have 256 descriptors, and 400 idle connections come to one of them for 5 s",
@@ -33,49 +25,27 @@ pub const SCENARIOS: &[Scenario] = &[
         fault: |scene| Box::pin(exhaust_descriptors(scene)),
         ..Scenario::USUAL
     },
+    Scenario {
+        name: "memory-limit",
+        injected: "gateways may have 256 MiB and 400 connections, and 5,000 clients come to one that read nothing",
+        promised: "connections beyond the limit are closed at once and it lives; what is connected is served",
+        // Nobody comes in while all places are taken.
+        allowed: Allowed { unconnected: true, ..Allowed::NOTHING },
+        in_ci: true,
+        installation: |usual, _| {
+            let limited = usual.gateway_setting("LIMITS__CONNECTIONS", &MOST_CONNECTIONS.to_string());
+            limited.gateways_started_by(&["prlimit", "--data=268435456"])
+        },
+        fault: |scene| Box::pin(exhaust_memory(scene)),
+        ..Scenario::USUAL
+    },
 ];
-
-/// Each gateway sees a small file system of its own in place of the folder of all state directories. It ends with the
-/// process, because it is in a mount namespace of the process's own.
-fn on_small_disks(usual: Builder, folder: &Path) -> Builder {
-    let state = folder.join("state").display().to_string();
-    let script = "mount -t tmpfs -o size=128k none \"$0\" && mkdir \"$0/gateway-1\" \"$0/gateway-2\" && exec \"$@\"";
-    usual.gateways_started_by(&["unshare", "--mount", "sh", "-c", script, &state])
-}
-
-/// The file that takes all room of a gateway's small file system, as seen from outside.
-fn filler(scene: &Scene, gateway: usize) -> PathBuf {
-    let root = PathBuf::from(format!("/proc/{}/root", scene.stack.gateways[gateway].pid()));
-    let state = scene.stack.folder().join("state");
-    root.join(state.strip_prefix("/").unwrap_or(&state)).join("filler")
-}
-
-async fn fill_disks(scene: &mut Scene) -> Result<()> {
-    scene.pause(1).await;
-    for gateway in 0..scene.stack.gateways.len() {
-        let path = filler(scene, gateway);
-        let mut file = fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-        while file.write(&[0; 512]).is_ok_and(|count| count > 0) {}
-    }
-    scene.stack.publish("").await?;
-    let refused = scene.stack.gateways[0].wait_for_line(&["No space left"]).await?;
-    scene.note(format!("the gateway says: {}", refused.chars().take(300).collect::<String>()));
-    scene.ask_often(5, ECHO, 200, "").await?;
-    for gateway in 0..scene.stack.gateways.len() {
-        fs::remove_file(filler(scene, gateway)).context("cannot make room again")?;
-    }
-    scene.stack.publish("").await?;
-    for gateway in &scene.stack.gateways {
-        let admin = Admin::of(gateway)?;
-        let is_taken = |metrics: &cmg_e2e::metrics::Metrics| metrics.sum("cmg_site_configuration_version", &[]) >= 3.0;
-        admin.wait_for_metrics("that version 3 is in force", is_taken).await?;
-    }
-    Ok(())
-}
 
 async fn exhaust_descriptors(scene: &mut Scene) -> Result<()> {
     const IDLE: usize = 400;
     scene.pause(1).await;
+    let mut open = scene.stack.client()?.connect().await?;
+    ensure!(open.send(Request::get(ECHO)).await?.whole().await?.status == 200, "refused before the fault");
     let address = scene.stack.client_address(0)?;
     let mut idle = Vec::with_capacity(IDLE);
     for _ in 0..IDLE {
@@ -84,14 +54,60 @@ async fn exhaust_descriptors(scene: &mut Scene) -> Result<()> {
     let gateway = &scene.stack.gateways[0];
     until(async || Ok(gateway.descriptors()? >= 250)).await.context("the descriptors are not used up")?;
     let (begin, used) = (Instant::now(), gateway.processor_seconds()?);
-    scene.pause(5).await;
-    let used = scene.stack.gateways[0].processor_seconds()? - used;
-    scene.note(format!("{used:.1} s of processor in {:.1} s without descriptors", begin.elapsed().as_secs_f64()));
-    drop(idle);
+    for _ in 0..5 {
+        scene.pause(1).await;
+        let status = open.send(Request::get(ECHO)).await?.whole().await?.status;
+        ensure!(status == 200, "a request on an open connection was answered {status}");
+    }
+    let (lasted, used) = (begin.elapsed().as_secs_f64(), scene.stack.gateways[0].processor_seconds()? - used);
+    scene.note(format!("{used:.1} s of processor in {lasted:.1} s without descriptors"));
+    ensure!(used < lasted / 2.0, "accepting keeps a processor busy");
+    drop((idle, open));
     until(async || Ok(scene.ask(0, ECHO).await.is_ok_and(|asked| asked.status == 200))).await?;
     let metrics = Admin::of(&scene.stack.gateways[0])?.metrics().await?;
     let errors = metrics.sum("cmg_accept_errors_total", &[]);
     ensure!(errors > 0.0, "accepting never failed: the descriptors did not run out");
+    ensure!(errors < HURRIED, "accepting failed {errors} times: it does not wait for longer and longer");
     scene.note(format!("accepting failed {errors} times"));
     Ok(())
+}
+
+/// Failures to accept of two workers that wait for up to a second after each are some dozen.
+const HURRIED: f64 = 500.0;
+
+const MOST_CONNECTIONS: usize = 400;
+
+/// Each that gets in asks for more than all buffers on the way hold, and reads none of it.
+async fn exhaust_memory(scene: &mut Scene) -> Result<()> {
+    const CLIENTS: usize = 5_000;
+    /// Handshakes under way at a time.
+    const AT_ONCE: usize = 32;
+    scene.pause(1).await;
+    let mut open = scene.stack.client()?.connect().await?;
+    ensure!(open.send(Request::get(ECHO)).await?.whole().await?.status == 200, "refused before the fault");
+    let turns = Arc::new(Semaphore::new(AT_ONCE));
+    let mut coming = JoinSet::new();
+    for _ in 0..CLIENTS {
+        // Not the load's identity: whoever has so many connections loses those that ask nothing.
+        let client = scene.stack.client_of(0, Some(&scene.stack.pki.clients[1]))?;
+        let turns = turns.clone();
+        coming.spawn(async move {
+            let _turn = turns.acquire().await.ok()?;
+            let mut connection = client.connect().await.ok()?;
+            let answer = connection.send(Request::get(&mp("SMS_MP/beside/_/huge?bytes=100000000"))).await.ok()?;
+            Some((answer, connection))
+        });
+    }
+    let held: Vec<_> = coming.join_all().await.into_iter().flatten().collect();
+    let gateway = &scene.stack.gateways[0];
+    let refused = Admin::of(gateway)?.metrics().await?.sum("cmg_connections_refused_total", &[]);
+    let (memory, peak) = (gateway.memory()? >> 20, gateway.peak_memory()? >> 20);
+    scene.note(format!("{} clients got in, {refused} connections were refused", held.len()));
+    scene.note(format!("the gateway has {memory} MiB in memory, at most {peak}"));
+    ensure!(!held.is_empty() && held.len() <= MOST_CONNECTIONS, "{} clients got in", held.len());
+    ensure!(refused >= (CLIENTS - MOST_CONNECTIONS) as f64, "only {refused} connections were refused");
+    let status = open.send(Request::get(ECHO)).await?.whole().await?.status;
+    ensure!(status == 200, "a request on an open connection was answered {status}");
+    drop((held, open));
+    until(async || Ok(scene.ask(0, ECHO).await.is_ok_and(|asked| asked.status == 200))).await
 }

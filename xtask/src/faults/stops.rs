@@ -132,7 +132,7 @@ async fn kill_connection_point(scene: &mut Scene) -> Result<()> {
 }
 
 /// Kills a program that has requests of both sorts under way, and starts it again, with something to see in between.
-async fn kill(
+pub async fn kill(
     scene: &mut Scene,
     program: Stopped,
     meanwhile: impl AsyncFnOnce(&mut Scene) -> Result<()>,

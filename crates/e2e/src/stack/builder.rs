@@ -2,7 +2,6 @@
 //! addresses are known now) the site configuration and the connection points.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,6 +26,10 @@ pub struct Builder {
     pub(super) far: Option<Arc<Namespace>>,
     /// What stands before the command of a gateway.
     pub(super) before_gateways: Vec<String>,
+    /// The same of a connection point.
+    pub(super) before_connection_points: Vec<String>,
+    /// Whether tunnels are dialled by name: `gateway-1.tunnels.example` and so on.
+    pub(super) tunnels_by_name: bool,
     pub(super) binaries: Option<PathBuf>,
     /// Extra text for site.toml: more roles.
     pub(super) site: String,
@@ -47,6 +50,8 @@ impl Default for Builder {
             faulty_roles: false,
             far: None,
             before_gateways: Vec::new(),
+            before_connection_points: Vec::new(),
+            tunnels_by_name: false,
             binaries: None,
             site: String::new(),
             site_over_https: false,
@@ -96,6 +101,19 @@ impl Builder {
     /// Starts the gateways by this command, which gets theirs as its last words.
     pub fn gateways_started_by(mut self, command: &[&str]) -> Self {
         self.before_gateways = command.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
+    /// Starts the connection points by this command, which gets theirs as its last words.
+    pub fn connection_points_started_by(mut self, command: &[&str]) -> Self {
+        self.before_connection_points = command.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
+    /// The connection points are told names instead of addresses, which they have to find by themselves: that of an
+    /// instance is its own and `TUNNEL_DOMAIN`.
+    pub fn tunnels_by_name(mut self) -> Self {
+        self.tunnels_by_name = true;
         self
     }
 
@@ -188,6 +206,7 @@ impl Builder {
             role_proxy,
             configuration: vec![starter.folder.join(files::SITE_ROLE_FILE), starter.folder.join(files::SITE_FILE)],
             site_version: 1,
+            moved_tunnels: Vec::new(),
             ended: Logs::default(),
             starter,
             _temporary: temporary,
@@ -203,5 +222,5 @@ impl Builder {
     }
 }
 
-/// Where the connection points dial: one address per instance.
-pub(super) type TunnelAddresses = Vec<(String, SocketAddr)>;
+/// Where the connection points dial: host and port of each instance.
+pub(super) type TunnelAddresses = Vec<(String, String)>;

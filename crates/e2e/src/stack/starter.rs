@@ -12,6 +12,8 @@ use crate::cable::Door;
 use crate::pki::{Identity, Pki};
 use crate::program::{Program, Start, binaries};
 
+const CONNECTION_POINT: &str = "cmg-connection-point";
+
 pub(super) struct Starter {
     pub builder: Builder,
     pub folder: PathBuf,
@@ -54,7 +56,7 @@ impl Starter {
     ) -> Result<Program> {
         let text = files::connection_point_file(&self.builder, pki, name, shown, source, &self.state(called)?);
         let path = self.write(&files::file_of(called), &text)?;
-        self.program("cmg-connection-point", called, &path, &self.builder.connection_point_environment).await
+        self.program(CONNECTION_POINT, called, &path, &self.builder.connection_point_environment).await
     }
 
     pub fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
@@ -86,6 +88,7 @@ impl Starter {
         let before = match far {
             Some(far) => far.before_command(),
             None if is_gateway => self.builder.before_gateways.clone(),
+            None if binary == CONNECTION_POINT => self.builder.before_connection_points.clone(),
             None => Vec::new(),
         };
         let file = file.to_string_lossy();
