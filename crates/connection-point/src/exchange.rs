@@ -47,7 +47,7 @@ pub async fn serve(link: Arc<Link>, served: ServedExchange) {
             Err(refused(RefusedReason::Draining, "this connection point is stopping", true))
         }
         Some(_) => forward(&link, head, &mut body, &mut answer, &mut record, &mut passed).await,
-        None => Err(refused(RefusedReason::Full, "this connection has no room", true)),
+        None => Err(no_room()),
     };
     record.end(&ended, passed);
     match ended {
@@ -75,6 +75,7 @@ async fn forward(
     let target = RequestTarget::parse(head.target.clone()).map_err(|fault| Violation::Target(fault.to_string()))?;
     let (mapped, role) = map(link, &target, record)?;
     admit(&head, &mapped)?;
+    let _place = if mapped.endpoint.waits { None } else { Some(link.active_place().ok_or_else(no_room)?) };
     let first = first_part(body).await?;
     let patience = patience(&head, &mapped);
     let request = role_request(head, &mapped, first.as_ref());
@@ -140,6 +141,10 @@ fn body_length(method: &[u8], announced: Option<u64>, first: Option<&Part>) -> B
 fn patience(head: &RequestHead, mapped: &Mapped) -> Patience {
     let (answer, idle) = (mapped.endpoint.answer_timeout, mapped.endpoint.idle_timeout);
     Patience { answer: head.deadline.map_or(answer, |deadline| deadline.min(answer)), idle }
+}
+
+fn no_room() -> Stop {
+    refused(RefusedReason::Full, "this connection has no room", true)
 }
 
 fn refused(reason: RefusedReason, detail: &str, not_started: bool) -> Stop {

@@ -9,7 +9,7 @@ use cmg_core::limits;
 use cmg_core::site_role::RolePool;
 use cmg_core::tls::Pulse;
 use cmg_core::tunnel::publication::Digest;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +24,8 @@ pub struct Link {
     pub closed: CancellationToken,
     /// Cancelled when the last word has been said and the gateway is to hang up.
     pub left: CancellationToken,
+    /// For exchanges of endpoints that do not wait.
+    active: Semaphore,
     /// For the answers of endpoints that wait, beyond what needs no place.
     pub long_answers: Arc<Semaphore>,
     violations: mpsc::Sender<Accusation>,
@@ -84,6 +86,7 @@ impl Link {
         let (violations, violated) = mpsc::channel(1);
         let link = Self {
             pool: place.point.pool(place.worker),
+            active: Semaphore::new(limits::ACTIVE_SLACK * place.id.lane.active_exchanges()),
             long_answers: Arc::new(Semaphore::new(place.id.lane.long_answers())),
             place,
             address,
@@ -107,6 +110,11 @@ impl Link {
     pub fn begin_exchange(self: &Arc<Self>, most: usize) -> Option<RunningExchange> {
         let running = RunningExchange { link: Arc::clone(self) };
         (self.exchanges.fetch_add(1, Ordering::Relaxed) < most).then_some(running)
+    }
+
+    /// A place for an exchange that holds more than its wait, while there is one.
+    pub fn active_place(&self) -> Option<SemaphorePermit<'_>> {
+        self.active.try_acquire().ok()
     }
 
     /// Completes when the tunnel takes no new exchanges and none is left.

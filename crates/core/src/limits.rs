@@ -127,6 +127,10 @@ pub const ADDRESS_WAYS: usize = 8;
 
 /// Longest message that either end accepts.
 pub const TUNNEL_MESSAGE: usize = MIB;
+/// Bytes of a head in a message: a request's with its client's chain, once as it is and once as a field.
+pub const TUNNEL_HEAD: usize = 128 * KIB;
+/// Bytes of what else is needed whole of a message: trailers, a refusal.
+pub const TUNNEL_REST: usize = 32 * KIB;
 /// Longest `data` that either end writes in one message.
 pub const TUNNEL_CHUNK: usize = 64 * KIB;
 /// Longest frame: frames are as long as the chunk that fills them.
@@ -150,6 +154,9 @@ pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const ACTIVE_EXCHANGES: usize = 900;
 /// Active exchanges on one bulk connection: all of them stalled leave room in its window for others.
 pub const BULK_EXCHANGES: usize = 128;
+/// Exchanges of other endpoints that a connection point runs on one connection, as a multiple of those that it has
+/// announced: one that has ended for the gateway may not have ended inside.
+pub const ACTIVE_SLACK: usize = 2;
 /// Exchanges of endpoints with `waits` on one connection: nearly all of them wait for the role's head.
 pub const WAITING_EXCHANGES: usize = 16_384;
 /// Of an answer of an endpoint with `waits`, what is sent down before it holds a place for long answers: all that a poll

@@ -18,6 +18,10 @@ const FROM_ONE_ADDRESS: usize = ADDRESS_HANDSHAKE_BURST + ADDRESS_HANDSHAKES * A
 const _: () = assert!(FROM_ONE_ADDRESS < CONNECTIONS / 100 * NEAR_LIMIT, "no address makes places scarce for long");
 const _: () = assert!(ADDRESSES.is_multiple_of(ADDRESS_WAYS), "places are in whole sets");
 const _: () = assert!(REQUEST_TARGET < REQUEST_HEAD && REQUEST_HEAD < TUNNEL_MESSAGE, "a head fits into one message");
+const _: () =
+    assert!(REQUEST_HEAD + 3 * CLIENT_CERTIFICATE_BYTES < TUNNEL_HEAD, "a client's chain fits beside its head");
+const _: () =
+    assert!(ANSWER_HEAD < TUNNEL_HEAD && TUNNEL_HEAD < INTERACTIVE_WINDOW as usize, "a head fits, uncredited");
 const _: () = assert!(ANSWER_HEAD + TUNNEL_CHUNK < TUNNEL_MESSAGE, "head and first chunk fit into one message");
 const _: () = assert!((VERDICT_PROBLEMS + 1) * PROBLEM_TEXT < TUNNEL_MESSAGE, "a verdict fits into one message");
 const _: () = assert!(HEARTBEAT.as_secs() <= REPLACEMENT_SETTLES.as_secs(), "a heartbeat fits into it");

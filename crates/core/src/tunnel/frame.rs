@@ -66,6 +66,8 @@ impl<H> Event<H> {
 /// A direction of an exchange: how its parts are read.
 pub trait Direction {
     type Head;
+    /// Bytes of such a field, at most; `None`: unknown, skipped.
+    fn most(number: u32) -> Option<usize>;
     /// The event of a length-delimited field other than `data` and `end`; `None`: unknown, ignored.
     fn field(number: u32, bytes: Bytes) -> Result<Option<Event<Self::Head>>, FrameError>;
     /// The event of a number; `None`: unknown, ignored.
@@ -83,6 +85,14 @@ pub struct Answers;
 impl Direction for Requests {
     type Head = RequestHead;
 
+    fn most(number: u32) -> Option<usize> {
+        match number {
+            HEAD => Some(limits::TUNNEL_HEAD),
+            END => Some(limits::TUNNEL_REST),
+            _ => None,
+        }
+    }
+
     fn field(number: u32, bytes: Bytes) -> Result<Option<Event<RequestHead>>, FrameError> {
         match number {
             HEAD => Ok(Some(Event::Head(request_head(decode(bytes)?)?))),
@@ -97,6 +107,14 @@ impl Direction for Requests {
 
 impl Direction for Answers {
     type Head = AnswerHead;
+
+    fn most(number: u32) -> Option<usize> {
+        match number {
+            HEAD => Some(limits::TUNNEL_HEAD),
+            END | REFUSED => Some(limits::TUNNEL_REST),
+            _ => None,
+        }
+    }
 
     fn field(number: u32, bytes: Bytes) -> Result<Option<Event<AnswerHead>>, FrameError> {
         match number {
@@ -131,8 +149,10 @@ enum At {
     Number { left: usize, field: u32 },
     /// Behind a tag that is followed by a length.
     Length { left: usize, field: u32 },
-    /// In a field that is needed whole.
+    /// In a field that is needed whole, and is no longer than it may be.
     Whole { left: usize, field: u32, length: usize },
+    /// In a field that nobody knows.
+    Unknown { left: usize, length: usize },
     /// In `data`.
     Data { left: usize, length: usize },
 }
@@ -169,6 +189,11 @@ impl<D: Direction> Reader<D> {
     pub fn feed(&mut self, chunk: Bytes) {
         debug_assert!(self.chunk.is_empty(), "a chunk is read to its end first");
         self.chunk = chunk;
+    }
+
+    /// Something of what it was fed is kept, because the rest of it has not come.
+    pub fn keeps_a_part(&self) -> bool {
+        !self.partial.is_empty()
     }
 
     /// The stream ended: is that allowed here?
@@ -218,8 +243,18 @@ impl<D: Direction> Reader<D> {
                 }
                 None => Ok(None),
             },
+            At::Unknown { left, length } => {
+                let now = length.min(self.chunk.len());
+                self.chunk.advance(now);
+                self.at = Self::unknown(left - now, length - now);
+                Ok(None)
+            }
             At::Data { left, length } => Ok(self.data(left, length)),
         }
+    }
+
+    fn unknown(left: usize, length: usize) -> At {
+        if length == 0 { At::Tag { left } } else { At::Unknown { left, length } }
     }
 
     fn prefix(&mut self) -> Result<(), FrameError> {
@@ -254,10 +289,12 @@ impl<D: Direction> Reader<D> {
         if length > left {
             return Err(FrameError::Malformed("a field is longer than its message"));
         }
-        self.at = match (field, length) {
-            (DATA, 0) => At::Tag { left },
+        self.at = match (field, D::most(field)) {
+            (DATA, _) if length == 0 => At::Tag { left },
             (DATA, _) => At::Data { left, length },
-            _ => At::Whole { left, field, length },
+            (_, Some(most)) if length > most => return Err(FrameError::TooLong(length)),
+            (_, Some(_)) => At::Whole { left, field, length },
+            (_, None) => Self::unknown(left, length),
         };
         Ok(())
     }
@@ -319,7 +356,7 @@ fn fixed(left: usize, length: usize) -> Result<At, FrameError> {
     if length > left {
         return Err(FrameError::Malformed("a field is longer than its message"));
     }
-    Ok(At::Whole { left, field: 0, length })
+    Ok(At::Unknown { left, length })
 }
 
 /// Reads arbitrary bytes in both directions, whole and byte by byte: the verdict must be the same.

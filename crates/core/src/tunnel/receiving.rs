@@ -1,5 +1,6 @@
 //! The receiving half of an exchange over h2: chunks in, checked events out, flow control credited as the
-//! bytes are taken.
+//! bytes are taken. What is kept of a message that is not whole is not credited: together with what h2 keeps it
+//! fits into the connection's window, however many streams the other end begins.
 
 use std::task::{Context, Poll, ready};
 
@@ -14,17 +15,23 @@ use super::message::short;
 pub struct Receiving<D> {
     stream: RecvStream,
     reader: Reader<D>,
+    /// Taken and not credited.
+    owed: usize,
 }
 
 impl<D: Direction> Receiving<D> {
     pub fn new(stream: RecvStream) -> Self {
-        Self { stream, reader: Reader::default() }
+        Self { stream, reader: Reader::default(), owed: 0 }
     }
 
     /// The next event. After `End` or `Refused` only [`Receiving::poll_finished`] may follow.
     pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event<D::Head>, TunnelBroken>> {
         loop {
-            if let Some(event) = self.reader.next_event()? {
+            let event = self.reader.next_event()?;
+            if !self.reader.keeps_a_part() {
+                self.credit()?;
+            }
+            if let Some(event) = event {
                 return Poll::Ready(Ok(event));
             }
             match ready!(self.poll_chunk(cx)?) {
@@ -48,6 +55,7 @@ impl<D: Direction> Receiving<D> {
             if let Some(event) = self.reader.next_event()? {
                 return Poll::Ready(Err(event.out_of_place(Received::Ended).into()));
             }
+            self.credit()?;
         }
         let trailers = ready!(self.stream.poll_trailers(cx))?;
         Poll::Ready(trailers.as_ref().map_or(Ok(()), grpc_status))
@@ -56,8 +64,12 @@ impl<D: Direction> Receiving<D> {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, TunnelBroken>> {
         let Some(chunk) = ready!(self.stream.poll_data(cx)) else { return Poll::Ready(Ok(None)) };
         let chunk = chunk?;
-        self.stream.flow_control().release_capacity(chunk.len())?;
+        self.owed += chunk.len();
         Poll::Ready(Ok(Some(chunk)))
+    }
+
+    fn credit(&mut self) -> Result<(), h2::Error> {
+        self.stream.flow_control().release_capacity(std::mem::take(&mut self.owed))
     }
 }
 
@@ -69,5 +81,51 @@ pub fn grpc_status(fields: &http::HeaderMap) -> Result<(), TunnelBroken> {
             Err(TunnelBroken::Status { code, message: text("grpc-message").unwrap_or_default() })
         }
         Some(_) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::super::frame::Requests;
+    use super::*;
+    use crate::limits;
+    use tokio::time::timeout;
+
+    /// A peer that begins heads and ends none has used up its own window.
+    #[tokio::test(start_paused = true)]
+    async fn a_head_is_credited_when_it_is_whole() {
+        const SENT: usize = 60_000;
+        let (here, there) = tokio::io::duplex(1 << 20);
+        let (client, server) = tokio::join!(h2::client::handshake(here), h2::server::handshake(there));
+        let ((mut calls, connection), mut server) = (client.unwrap(), server.unwrap());
+        let play = async move {
+            let (_answer, mut stream) = calls.send_request(http::Request::new(()), false).unwrap();
+            let mut head = vec![0];
+            head.extend_from_slice(&(limits::TUNNEL_HEAD as u32).to_be_bytes());
+            head.push(0x0a);
+            prost::encoding::encode_varint(limits::TUNNEL_HEAD as u64 - 4, &mut head);
+            head.resize(SENT, 0);
+            stream.send_data(head.into(), false).unwrap();
+            let _ = connection.await;
+            drop(stream);
+        };
+        let receive = async {
+            let (request, _respond) = server.accept().await.unwrap().unwrap();
+            let mut receiving = Receiving::<Requests>::new(request.into_body());
+            let driven = async { while server.accept().await.is_some() {} };
+            let all_came = poll_fn(|cx| {
+                let polled = receiving.poll_event(cx);
+                assert!(polled.is_pending(), "{polled:?}");
+                if receiving.owed == SENT { Poll::Ready(()) } else { Poll::Pending }
+            });
+            tokio::select! {
+                came = timeout(limits::TUNNEL_ESTABLISH, all_came) => came.expect("it was credited as it came"),
+                () = driven => panic!("the connection ended"),
+            }
+            assert_eq!(receiving.stream.flow_control().used_capacity(), SENT);
+        };
+        tokio::select! { () = play => panic!("the connection ended"), () = receive => {} }
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, HeaderValue, Request, Response};
+use tokio::time::timeout;
 
 use super::exchange::Received;
 use super::frame::{Event, Requests, answer_piece, handed_piece, refused_piece};
@@ -17,6 +18,7 @@ use super::piece::Piece;
 use super::receiving::Receiving;
 use super::{TunnelBroken, grpc, sending, settings};
 use crate::fields::Fields;
+use crate::limits;
 use crate::shutdown::Tasks;
 use crate::tls::TlsStream;
 
@@ -63,9 +65,10 @@ where
     H: Fn(ServedExchange) -> F,
     F: Future<Output = ()>,
 {
-    match ServedExchange::receive(body, respond).await {
-        Ok(exchange) => handle(exchange).await,
-        Err(broken) => tracing::warn!(error = %broken, "an exchange without a usable head was reset"),
+    match timeout(limits::TUNNEL_ESTABLISH, ServedExchange::receive(body, respond)).await {
+        Ok(Ok(exchange)) => handle(exchange).await,
+        Ok(Err(broken)) => tracing::warn!(error = %broken, "an exchange without a usable head was reset"),
+        Err(_) => tracing::warn!("an exchange whose head did not come whole in time was reset"),
     }
 }
 

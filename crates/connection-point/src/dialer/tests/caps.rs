@@ -62,3 +62,27 @@ async fn gateways_that_never_answer_share_what_a_process_dials() {
     }
     assert_eq!(seen.most.load(Ordering::Relaxed), limits::DIALS);
 }
+
+/// Each may hold some hundred KiB of an answer that nobody reads, whatever the gateway counts.
+#[tokio::test]
+async fn a_gateway_that_does_not_count_is_refused() {
+    let stage = Stage::new().await;
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    stage.site_with(3, &silent.local_addr().unwrap().to_string(), "methods = [\"GET\"]");
+    let open = stage.place.instance.open_place(Lane::Bulk);
+    let place = Place { id: open.id, ..stage.place.clone() };
+    let play = async {
+        let mut gateway = stage.connected(&hello()).await;
+        gateway.apply(3).await;
+        let opening = || Opening::new(request("GET", "/open/x"), Bytes::new(), Some(Fields::new()));
+        let most = limits::ACTIVE_SLACK * limits::BULK_EXCHANGES;
+        let _running: Vec<_> = (0..most).map(|_| gateway.caller.start(opening()).unwrap()).collect();
+        let refused = gateway.refused(request("GET", "/open/x")).await;
+        assert_eq!((refused.reason, refused.not_started), (RefusedReason::Full, true));
+    };
+    let both = timeout(limits::TUNNEL_ESTABLISH, play);
+    tokio::select! {
+        played = both => played.expect("it runs all the same"),
+        () = keep(place, open) => panic!("the place was given up"),
+    }
+}

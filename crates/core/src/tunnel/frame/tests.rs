@@ -177,6 +177,35 @@ fn what_is_not_allowed_is_named() {
     assert_eq!(read::<Requests>(&stream, &[99]), Err(FrameError::NotAllowed("client proof")));
 }
 
+/// What somebody announces and never sends whole is kept until then.
+#[test]
+fn nothing_is_kept_that_nobody_needs() {
+    let announce = |field: u8, length: usize| {
+        let mut stream = vec![0];
+        stream.extend_from_slice(&(limits::TUNNEL_MESSAGE as u32).to_be_bytes());
+        stream.push((field << 3) | 2);
+        prost::encoding::encode_varint(length as u64, &mut stream);
+        stream
+    };
+    for (field, most) in [(HEAD, limits::TUNNEL_HEAD), (END, limits::TUNNEL_REST), (REFUSED, limits::TUNNEL_REST)] {
+        assert_eq!(read::<Answers>(&announce(field as u8, most + 1), &[99]), Err(FrameError::TooLong(most + 1)));
+        assert_eq!(read::<Answers>(&announce(field as u8, most), &[99]), Err(FrameError::Truncated));
+    }
+    assert_eq!(
+        read::<Requests>(&announce(HEAD as u8, limits::TUNNEL_HEAD + 1), &[99]),
+        Err(FrameError::TooLong(limits::TUNNEL_HEAD + 1))
+    );
+    // A message of a later version: half a field that nobody knows, of which nothing stays.
+    let mut reader = Reader::<Requests>::default();
+    reader.feed(Bytes::from(announce(9, limits::TUNNEL_MESSAGE - 5)));
+    assert_eq!(reader.next_event(), Ok(None));
+    reader.feed(Bytes::from(vec![0; limits::TUNNEL_MESSAGE / 2]));
+    assert_eq!((reader.next_event(), reader.keeps_a_part()), (Ok(None), false));
+    let mut reader = Reader::<Requests>::default();
+    reader.feed(Bytes::from([announce(HEAD as u8, limits::TUNNEL_HEAD), vec![0; 100]].concat()));
+    assert_eq!((reader.next_event(), reader.keeps_a_part()), (Ok(None), true));
+}
+
 #[test]
 fn data_is_passed_on_before_its_message_is_complete_and_without_a_copy() {
     let mut reader = Reader::<Answers>::default();
