@@ -133,6 +133,14 @@ pub const TUNNEL_HEAD: usize = 128 * KIB;
 pub const TUNNEL_REST: usize = 32 * KIB;
 /// Longest `data` that either end writes in one message.
 pub const TUNNEL_CHUNK: usize = 64 * KIB;
+/// The same on a slow connection: others have their turn in between.
+pub const TUNNEL_PART: usize = 4 * KIB;
+/// Bytes of a slow connection that the kernel may hold unsent: little to wait behind, and something while we are woken.
+pub const TUNNEL_UNSENT: usize = 8 * KIB;
+/// A connection that takes so many bytes is fast: all that may wait in it leaves in some tenth of a second.
+pub const TUNNEL_FAST: usize = 2 * MIB;
+/// Within this time.
+pub const TUNNEL_FAST_WITHIN: Duration = Duration::from_secs(1);
 /// Longest frame: frames are as long as the chunk that fills them.
 pub const TUNNEL_FRAME: u32 = MIB as u32;
 /// Receive window of a stream on an interactive connection: memory of a stalled reader.
@@ -264,7 +272,6 @@ pub const BULK_FROM: u64 = MIB as u64;
 pub const HELLO_NAME: usize = 256;
 /// Workers that an instance may announce.
 pub const WORKERS: usize = 64;
-
 /// Control messages that wait to leave on one tunnel: a heartbeat, a verdict, a drain.
 pub const CONTROL_QUEUE: usize = 8;
 
@@ -321,16 +328,12 @@ pub const ROLE_MAX_HEAD_CAP: usize = 128 * KIB;
 pub const SITE_POLL: Duration = Duration::from_secs(60);
 /// One look at a source over https, from connecting to the last byte.
 pub const SITE_FETCH: Duration = Duration::from_secs(30);
-
 /// Site configurations that wait to be judged: every connection point pushes at once after a restart.
 pub const CONFIGURATION_QUEUE: usize = 64;
-
 /// Between looks at the expiry of certificates.
 pub const EXPIRY_CHECK: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// Between looks at whether this instance is ready: soon enough for whoever waits, and next to free.
 pub const READINESS_CHECK: Duration = Duration::from_millis(100);
-
 /// Between looks at whether the last exchange of a leaving tunnel has ended.
 pub const IDLE_LOOK: Duration = Duration::from_millis(20);
 

@@ -203,7 +203,7 @@ impl TestInstance {
         let mut points = Vec::new();
         for number in 1..=count {
             let (stream, far_end) = tokio::io::duplex(1024);
-            let (caller, driver) = calling::open(stream, Lane::Interactive).await.unwrap();
+            let (caller, driver) = calling::open(stream, Arc::default(), Lane::Interactive).await.unwrap();
             let driven = keeper_tasks.spawn("tunnel", async { drop(driver.await) });
             let identity = format!("cmg:PS1/cp{number}/{number:032x}").parse().unwrap();
             let process = Process { boot_id: [1; 16], started_micros: 0, address: ([127, 0, 0, 1], 443).into() };

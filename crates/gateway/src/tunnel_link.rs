@@ -97,7 +97,7 @@ async fn live(
 ) -> Result<ControlEnd, TunnelFault> {
     let mut stream = stream?.attach()?;
     let pulse = stream.pulse();
-    let (caller, mut connection) = calling::open(stream, Lane::Interactive).await?;
+    let (caller, mut connection) = calling::open(stream, Arc::clone(&pulse), Lane::Interactive).await?;
     let pinging = ping_when_silent(connection.ping_pong(), Arc::clone(&pulse));
     let (lane, lane_told) = watch::channel(Lane::Interactive);
     let driven = instance.tunnels.spawn("tunnel connection", drive(connection, lane_told));

@@ -147,7 +147,7 @@ impl Stage {
         let (mut tcp, _) = accepted.unwrap();
         let first = ClientHello::read(&mut tcp, Instant::now() + limits::TUNNEL_ESTABLISH).await.unwrap();
         let stream = tls::accept(tcp, first, Arc::clone(&self.tls), FlushRule::AtOnce).await.unwrap();
-        let (caller, connection) = calling::open(stream, Lane::Interactive).await.unwrap();
+        let (caller, connection) = calling::open(stream, Arc::default(), Lane::Interactive).await.unwrap();
         let (frozen, mut is_frozen) = watch::channel(false);
         let driven = async move {
             let mut connection = pin!(connection);

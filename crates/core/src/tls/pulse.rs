@@ -17,6 +17,7 @@ pub struct Pulse {
     heard: AtomicU64,
     stalled: AtomicBool,
     blocked: AtomicBool,
+    slow: AtomicBool,
 }
 
 impl Pulse {
@@ -27,6 +28,7 @@ impl Pulse {
             heard: AtomicU64::new(0),
             stalled: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
+            slow: AtomicBool::new(false),
         }
     }
 
@@ -67,6 +69,18 @@ impl Pulse {
     /// Bytes of ours wait for the socket.
     pub fn is_blocked(&self) -> bool {
         self.blocked.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn slow(&self, slow: bool) {
+        if self.is_slow() != slow {
+            self.slow.store(slow, Ordering::Relaxed);
+        }
+    }
+
+    /// Many write on this connection, and its socket has not lately shown that it is fast: whoever writes much does so in
+    /// parts, so that others have their turn.
+    pub fn is_slow(&self) -> bool {
+        self.slow.load(Ordering::Relaxed)
     }
 }
 

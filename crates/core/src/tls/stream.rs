@@ -3,6 +3,7 @@
 //! idle connection holds no buffer. It never takes a cut connection for a finished one.
 
 mod detached;
+mod promptness;
 mod reading;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub use super::flush_gate::FlushRule;
 use super::pulse::Pulse;
 use super::stock::{Gathered, Unread};
 pub use detached::DetachedTls;
+use promptness::Promptness;
 
 /// An established connection. `AsyncRead` ends cleanly only after the peer's close_notify; a connection that
 /// was cut reads as [`io::ErrorKind::UnexpectedEof`] (G-21).
@@ -44,6 +46,7 @@ pub struct TlsStream {
     refused_renegotiation: bool,
     /// rustls' own read buffer may have grown since it was last made small.
     read_buffer_grew: bool,
+    promptness: Promptness,
     /// Of a connection that somebody watches.
     pulse: Option<Arc<Pulse>>,
 }
@@ -53,6 +56,10 @@ impl TlsStream {
         let mut tls = Box::new(tls);
         // The bound is ours, in `poll_write`: rustls' own would split what we want to leave in one piece.
         tls.set_buffer_limit(None);
+        let promptness = match rule {
+            FlushRule::AtOnce => Promptness::default(),
+            FlushRule::EverySecondTurn => Promptness::of(&tcp),
+        };
         Self {
             tcp,
             tls,
@@ -65,6 +72,7 @@ impl TlsStream {
             socket_ended: false,
             refused_renegotiation: false,
             read_buffer_grew: false,
+            promptness,
             pulse: None,
         }
     }

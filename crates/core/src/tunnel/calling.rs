@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use super::receiving::{Receiving, grpc_status};
 use super::{TunnelBroken, generated, sending, settings};
 use crate::fields::Fields;
 use crate::shutdown::Tasks;
+use crate::tls::Pulse;
 
 /// The first message of an exchange: head, what there is of the body, and its end if that is known. A clone shares
 /// their bytes, so that a request can be sent again.
@@ -40,18 +42,19 @@ impl Opening {
 pub struct Caller {
     h2: SendRequest<Piece>,
     template: Request<()>,
+    pulse: Arc<Pulse>,
 }
 
 /// The connection itself. Any end of this future means that the tunnel is lost.
 pub type Connection<T> = h2::client::Connection<T, Piece>;
 
-/// Speaks HTTP/2 on an accepted tunnel.
-pub async fn open<T>(stream: T, lane: Lane) -> Result<(Caller, Connection<T>), TunnelBroken>
+/// Speaks HTTP/2 on an accepted tunnel, whose socket's pulse this is.
+pub async fn open<T>(stream: T, pulse: Arc<Pulse>, lane: Lane) -> Result<(Caller, Connection<T>), TunnelBroken>
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     let (h2, connection) = settings::client(lane).handshake(stream).await?;
-    Ok((Caller { h2, template: exchange_request() }, connection))
+    Ok((Caller { h2, template: exchange_request(), pulse }, connection))
 }
 
 fn exchange_request() -> Request<()> {
@@ -70,7 +73,7 @@ impl Caller {
     pub fn start(&self, opening: Opening) -> Result<Calling, TunnelBroken> {
         let (answer, mut stream) = self.h2.clone().send_request(self.template.clone(), false)?;
         stream.send_data(opening.piece, opening.has_end)?;
-        Ok(Calling { stream, answer: Answer::Awaited(answer), end: None })
+        Ok(Calling { stream, pulse: Arc::clone(&self.pulse), answer: Answer::Awaited(answer), end: None })
     }
 
     /// The control client of this tunnel. Its pumps belong to `tasks`.
@@ -83,6 +86,7 @@ impl Caller {
 /// One exchange at the gateway. Dropped before its end it resets the stream, which reaches the role.
 pub struct Calling {
     stream: SendStream<Piece>,
+    pulse: Arc<Pulse>,
     answer: Answer,
     /// The end of the answer, held back until the stream itself has ended.
     end: Option<Fields>,
@@ -99,9 +103,12 @@ impl Calling {
         sending::poll_room(&mut self.stream, cx)
     }
 
-    /// Sends a chunk of the body, its end, or both. Call it only when there is room.
-    pub fn send(&mut self, data: Bytes, end: Option<Fields>) -> Result<(), TunnelBroken> {
+    /// Sends a chunk of the body, its end, or both; in parts on a slow connection. Call it only when there is room.
+    pub fn send(&mut self, mut data: Bytes, end: Option<Fields>) -> Result<(), TunnelBroken> {
         let is_end = end.is_some();
+        while let Some(part) = sending::part(&mut data, &self.pulse) {
+            self.stream.send_data(request_piece(None, part, None), false)?;
+        }
         Ok(self.stream.send_data(request_piece(None, data, end), is_end)?)
     }
 

@@ -1,6 +1,7 @@
 //! The connection point's end of a tunnel: it serves on a connection that it dialled.
 
 use std::future::{Future, poll_fn};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -20,7 +21,7 @@ use super::{TunnelBroken, grpc, sending, settings};
 use crate::fields::Fields;
 use crate::limits;
 use crate::shutdown::Tasks;
-use crate::tls::TlsStream;
+use crate::tls::{Pulse, TlsStream};
 
 /// The gRPC status of an answer that broke off.
 const ABORTED: &str = "10";
@@ -42,7 +43,7 @@ where
 {
     let pulse = stream.pulse();
     let mut connection = settings::server(lane).handshake::<_, Piece>(stream).await?;
-    let mut pinging = std::pin::pin!(ping_when_silent(connection.ping_pong(), pulse));
+    let mut pinging = std::pin::pin!(ping_when_silent(connection.ping_pong(), Arc::clone(&pulse)));
     loop {
         let accepted = tokio::select! {
             biased;
@@ -52,20 +53,20 @@ where
         let Some(accepted) = accepted else { return Ok(()) };
         let (request, respond) = accepted?;
         if request.uri().path() == EXCHANGE {
-            let handle = handle.clone();
-            tasks.spawn("exchange", serve_exchange(request.into_body(), respond, handle)).detach();
+            let answer = Answering::new(respond, Arc::clone(&pulse));
+            tasks.spawn("exchange", serve_exchange(request.into_body(), answer, handle.clone())).detach();
         } else {
             tasks.spawn("control call", grpc::serve(request, respond, control.clone())).detach();
         }
     }
 }
 
-async fn serve_exchange<H, F>(body: RecvStream, respond: SendResponse<Piece>, handle: H)
+async fn serve_exchange<H, F>(body: RecvStream, answer: Answering, handle: H)
 where
     H: Fn(ServedExchange) -> F,
     F: Future<Output = ()>,
 {
-    match timeout(limits::TUNNEL_ESTABLISH, ServedExchange::receive(body, respond)).await {
+    match timeout(limits::TUNNEL_ESTABLISH, ServedExchange::receive(body, answer)).await {
         Ok(Ok(exchange)) => handle(exchange).await,
         Ok(Err(broken)) => tracing::warn!(error = %broken, "an exchange without a usable head was reset"),
         Err(_) => tracing::warn!("an exchange whose head did not come whole in time was reset"),
@@ -80,9 +81,8 @@ pub struct ServedExchange {
 }
 
 impl ServedExchange {
-    async fn receive(stream: RecvStream, respond: SendResponse<Piece>) -> Result<Self, TunnelBroken> {
+    async fn receive(stream: RecvStream, answer: Answering) -> Result<Self, TunnelBroken> {
         let mut receiving = Receiving::new(stream);
-        let answer = Answering { respond, stream: None, has_head: false, is_over: false };
         match poll_fn(|cx| receiving.poll_event(cx)).await? {
             Event::Head(head) => Ok(Self { head, body: Incoming { receiving, is_over: false }, answer }),
             event @ (Event::Data(_) | Event::End(_) | Event::HandedToRole | Event::Refused(_)) => {
@@ -128,11 +128,16 @@ impl Incoming {
 pub struct Answering {
     respond: SendResponse<Piece>,
     stream: Option<SendStream<Piece>>,
+    pulse: Arc<Pulse>,
     has_head: bool,
     is_over: bool,
 }
 
 impl Answering {
+    fn new(respond: SendResponse<Piece>, pulse: Arc<Pulse>) -> Self {
+        Self { respond, stream: None, pulse, has_head: false, is_over: false }
+    }
+
     /// A head has been sent: what goes wrong now cannot be refused any more.
     pub fn has_begun(&self) -> bool {
         self.has_head
@@ -147,10 +152,18 @@ impl Answering {
     }
 
     /// Sends head, data and end, as much of them as there is, in one message; with an end also the trailers
-    /// of the call, so that a small answer leaves in one write.
-    pub fn send(&mut self, head: Option<AnswerHead>, data: Bytes, end: Option<Fields>) -> Result<(), TunnelBroken> {
+    /// of the call, so that a small answer leaves in one write. On a slow connection data leaves in parts.
+    pub fn send(
+        &mut self,
+        mut head: Option<AnswerHead>,
+        mut data: Bytes,
+        end: Option<Fields>,
+    ) -> Result<(), TunnelBroken> {
         let is_end = end.is_some();
         self.has_head |= head.is_some();
+        while let Some(part) = sending::part(&mut data, &self.pulse) {
+            self.send_piece(answer_piece(head.take(), part, None))?;
+        }
         self.send_piece(answer_piece(head, data, end))?;
         if is_end { self.finish() } else { Ok(()) }
     }

@@ -9,7 +9,7 @@ async fn caller() -> Caller {
     // The other end stays open and silent: the preface finds room in the buffer, and nothing follows.
     let (stream, other) = tokio::io::duplex(1024);
     std::mem::forget(other);
-    cmg_core::tunnel::calling::open(stream, Lane::Interactive).await.unwrap().0
+    cmg_core::tunnel::calling::open(stream, std::sync::Arc::default(), Lane::Interactive).await.unwrap().0
 }
 
 fn identity(connection_point: &str) -> TunnelIdentity {

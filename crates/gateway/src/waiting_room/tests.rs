@@ -108,7 +108,7 @@ impl House {
     async fn process(&self, boot_id: u8, name: &str, max_active: usize) -> Registration {
         let (stream, other) = tokio::io::duplex(1024);
         std::mem::forget(other);
-        let caller = calling::open(stream, Lane::Interactive).await.unwrap().0;
+        let caller = calling::open(stream, Arc::default(), Lane::Interactive).await.unwrap().0;
         let identity = format!("cmg:PS1/{name}/{:032x}", name.len()).parse().unwrap();
         let address = ([127, 0, 0, 1], 443).into();
         let process = Process { boot_id: [boot_id; 16], started_micros: 0, address };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::Connection;
 use tokio::net::TcpStream;
 
-use super::{FlushRule, TlsStream};
+use super::{FlushRule, Promptness, TlsStream};
 use crate::tls::flush_gate::FlushGate;
 use crate::tls::pulse::Pulse;
 use crate::tls::stock::{Gathered, Unread};
@@ -23,6 +23,7 @@ pub struct DetachedTls {
     socket_ended: bool,
     refused_renegotiation: bool,
     read_buffer_grew: bool,
+    promptness: Promptness,
     pulse: Option<Arc<Pulse>>,
 }
 
@@ -41,6 +42,7 @@ impl TlsStream {
             socket_ended,
             refused_renegotiation,
             read_buffer_grew,
+            promptness,
             pulse,
         } = self;
         let tcp = tcp.into_std()?;
@@ -55,6 +57,7 @@ impl TlsStream {
             socket_ended,
             refused_renegotiation,
             read_buffer_grew,
+            promptness,
             pulse,
         })
     }
@@ -74,6 +77,7 @@ impl DetachedTls {
             socket_ended,
             refused_renegotiation,
             read_buffer_grew,
+            promptness,
             pulse,
         } = self;
         let tcp = TcpStream::from_std(tcp)?;
@@ -90,6 +94,7 @@ impl DetachedTls {
             socket_ended,
             refused_renegotiation,
             read_buffer_grew,
+            promptness,
             pulse,
         })
     }

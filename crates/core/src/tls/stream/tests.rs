@@ -1,6 +1,7 @@
 //! The stream against tokio-rustls on real sockets, and against rustls alone where records are counted.
 
 mod ends;
+mod promptness;
 
 use std::future::poll_fn;
 use std::io::{ErrorKind, IoSlice, Read, Write};

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, IoSlice, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncWrite, Interest};
 use tokio::net::TcpStream;
 
 use super::TlsStream;
@@ -22,6 +22,24 @@ const RECORD_OVERHEAD: usize = 22;
 struct Socket<'a, 'b> {
     tcp: &'a mut TcpStream,
     cx: &'a mut Context<'b>,
+    /// Each write is a packet of its own, or several. The kernel fills its last packet up to 64 KiB before it asks whether
+    /// it holds enough.
+    apart: bool,
+}
+
+impl Socket<'_, '_> {
+    fn poll_write_apart(&mut self, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.tcp.poll_write_ready(self.cx))?;
+            let socket = socket2::SockRef::from(&*self.tcp);
+            let send = || socket.send_vectored_with_flags(pieces, libc::MSG_EOR);
+            match self.tcp.try_io(Interest::WRITABLE, send) {
+                // The socket is known not to be ready now.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                sent => return Poll::Ready(sent),
+            }
+        }
+    }
 }
 
 impl Write for Socket<'_, '_> {
@@ -30,7 +48,11 @@ impl Write for Socket<'_, '_> {
     }
 
     fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        match Pin::new(&mut *self.tcp).poll_write_vectored(self.cx, pieces) {
+        let written = match self.apart {
+            true => self.poll_write_apart(pieces),
+            false => Pin::new(&mut *self.tcp).poll_write_vectored(self.cx, pieces),
+        };
+        match written {
             Poll::Ready(outcome) => outcome,
             Poll::Pending => Err(ErrorKind::WouldBlock.into()),
         }
@@ -46,27 +68,37 @@ impl TlsStream {
         self.gathered.len() + self.queued
     }
 
+    /// What waits goes to the socket before more is taken.
+    fn has_enough(&self) -> bool {
+        self.promptness.is_enough(self.gathered.len(), self.queued)
+    }
+
     /// Writes the records that rustls holds; not what is still being gathered.
     pub(super) fn poll_write_queued(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.tls.wants_write() {
-            match self.tls.write_tls(&mut Socket { tcp: &mut self.tcp, cx }) {
+            let apart = self.promptness.is_slow();
+            match self.tls.write_tls(&mut Socket { tcp: &mut self.tcp, cx, apart }) {
                 Ok(0) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
-                Ok(written) => self.queued = self.queued.saturating_sub(written),
+                Ok(written) => {
+                    self.queued = self.queued.saturating_sub(written);
+                    self.promptness.took(written, &self.tcp);
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.tell_blocked(true);
+                    self.tell(true);
                     return Poll::Pending;
                 }
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
         self.queued = 0;
-        self.tell_blocked(false);
+        self.tell(false);
         Poll::Ready(Ok(()))
     }
 
-    fn tell_blocked(&self, blocked: bool) {
+    fn tell(&self, is_blocked: bool) {
         if let Some(pulse) = &self.pulse {
-            pulse.block(blocked);
+            pulse.block(is_blocked);
+            pulse.slow(self.promptness.is_slow());
         }
     }
 
@@ -92,15 +124,15 @@ impl TlsStream {
 
     /// Takes as much of `pieces` as the bound allows.
     fn poll_write_pieces(&mut self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        if self.waiting() >= limits::TLS_WRITE_AT {
+        if self.has_enough() {
             self.seal()?;
             // Written in part is enough to go on, but not with every byte that became free: that would make
             // small records of large writes.
-            if self.poll_write_queued(cx)?.is_pending() && self.waiting() >= limits::TLS_WRITE_AT {
+            if self.poll_write_queued(cx)?.is_pending() && self.has_enough() {
                 return Poll::Pending;
             }
         }
-        let room = limits::TLS_QUEUE - self.waiting();
+        let room = self.promptness.most() - self.waiting();
         let mut few = [IoSlice::new(&[]); PIECES];
         let (mut count, mut length) = (0, 0);
         for (slot, piece) in few.iter_mut().zip(pieces.iter().filter(|piece| !piece.is_empty())) {
@@ -121,7 +153,7 @@ impl TlsStream {
             }
             few.iter().for_each(|piece| self.gathered.push(piece));
         }
-        if self.waiting() >= limits::TLS_WRITE_AT {
+        if self.has_enough() {
             self.seal()?;
             // Pending is no news here: the bytes were taken, and a flush will wait for the socket.
             let _ = self.poll_write_queued(cx)?;

@@ -175,7 +175,7 @@ async fn what_a_goaway_leaves_out_was_not_started() {
     const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
     const GOAWAY: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let (here, mut there) = tokio::io::duplex(1 << 16);
-    let (caller, connection) = calling::open(here, Lane::Interactive).await.unwrap();
+    let (caller, connection) = calling::open(here, Arc::default(), Lane::Interactive).await.unwrap();
     let tasks = Tasks::new();
     let _driven = tasks.spawn("connection", async move { drop(connection.await) });
     let mut calling = caller.start(Opening::new(head(), Bytes::new(), Some(Fields::new()))).unwrap();
@@ -305,7 +305,7 @@ async fn a_plain_tonic_server_is_called() {
     });
     let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
     let _served = tasks.spawn("server", builder.serve_connection(TokioIo::new(dialled), service));
-    let (caller, connection) = calling::open(accepted, Lane::Interactive).await.unwrap();
+    let (caller, connection) = calling::open(accepted, Arc::default(), Lane::Interactive).await.unwrap();
     let _connection = tasks.spawn("client connection", connection);
 
     let sent = body();

@@ -39,7 +39,7 @@ async fn hear(far_end: DuplexStream, last_words: &str) -> String {
 async fn a_tunnel_that_hands_requests_back_ends_with_a_goodbye_when_it_is_idle() {
     let mut gateway = TestInstance::start().await;
     let (near_end, far_end) = tokio::io::duplex(limits::TLS_WRITE_AT);
-    let (caller, connection) = calling::open(near_end, Lane::Interactive).await.unwrap();
+    let (caller, connection) = calling::open(near_end, std::sync::Arc::default(), Lane::Interactive).await.unwrap();
     let hearing = gateway.keeper_tasks.spawn("hearing", async { hear(far_end, "dial another in its place").await });
     let driving = gateway.keeper_tasks.spawn("driving", async { drop(connection.await) });
     gateway.points[0].leave().await;
