@@ -3,6 +3,7 @@
 
 mod clients;
 mod footprint;
+mod links;
 mod machines;
 mod networks;
 mod play;
@@ -61,7 +62,7 @@ const BESIDE: &str = "/beside";
 const ECHO: &str = "/CCM_Proxy_MutualAuth/72057594037927941/SMS_MP/beside/_/echo";
 
 fn all() -> impl Iterator<Item = &'static Scenario> {
-    let themes = [stops::SCENARIOS, tunnels::SCENARIOS, networks::SCENARIOS];
+    let themes = [stops::SCENARIOS, tunnels::SCENARIOS, networks::SCENARIOS, links::SCENARIOS];
     let more = [roles::SCENARIOS, machines::SCENARIOS, sites::SCENARIOS, clients::SCENARIOS];
     themes.into_iter().chain(more).flatten()
 }

@@ -7,15 +7,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use cmg_client::{Client, Request, RequestBody};
 use cmg_e2e::admin::Admin;
-use cmg_e2e::cable::{Cable, Door, FAR, Packets, Quality};
-use cmg_e2e::stack::DISTRIBUTION_POINT;
+use cmg_e2e::cable::{Cable, Packets, Quality};
 use cmg_e2e::{mp, until};
 use tokio::task::JoinSet;
 
 use super::ECHO;
 use super::scenario::{Scenario, Scene, ms};
 
-const OVER_CABLE: Scenario = Scenario { over_cable: true, ..Scenario::USUAL };
+pub const OVER_CABLE: Scenario = Scenario { over_cable: true, ..Scenario::USUAL };
 
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -59,14 +58,6 @@ pub const SCENARIOS: &[Scenario] = &[
         fault: |scene| Box::pin(upload_beside(scene)),
         ..OVER_CABLE
     },
-    Scenario {
-        name: "far-download",
-        injected: "40 ms each way at 25 MB/s, and a download of 100 MB, through the tunnel and by plain TLS over the same cable",
-        promised: "it comes whole both ways; what either carries is told, not judged",
-        load: |plan| plan.rate = Some(5),
-        fault: |scene| Box::pin(download_far(scene)),
-        ..OVER_CABLE
-    },
 ];
 
 const MS: Duration = Duration::from_millis(1);
@@ -98,7 +89,7 @@ async fn carry(scene: &mut Scene, quality: Quality) -> Result<()> {
 /// More than the queue of a narrow cable holds.
 const TRANSFER: u64 = 1_000_000;
 
-fn cable(scene: &Scene) -> Result<&Cable> {
+pub fn cable(scene: &Scene) -> Result<&Cable> {
     scene.cable.as_ref().context("no cable")
 }
 
@@ -151,42 +142,15 @@ async fn upload_again_and_again(client: Client, uploaded: Arc<AtomicUsize>) -> a
     }
 }
 
-async fn download_far(scene: &mut Scene) -> Result<()> {
-    let cable = cable(scene)?;
-    let role = scene.stack.site_role.listener("roles")?;
-    let (_door, address) = Door::outward(cable.far.clone(), FAR, role)?;
-    let plain = Client::new(address, "localhost", &scene.stack.pki.internal_ca.certificate, None)?;
-    let target = format!("/beside/_/huge?bytes={DOWNLOAD}");
-    let tunnelled = format!("/CCM_Proxy_MutualAuth/{DISTRIBUTION_POINT}/SMS_DP_SMSPKG${target}");
-    let client = scene.stack.client()?;
-    let mut told = Vec::new();
-    for (what, quality) in [("without delay", Quality::GOOD), ("80 ms there and back at 25 MB/s", FAR_AWAY)] {
-        cable.set(quality);
-        let plain = rate(&plain, &target, DOWNLOAD).await?;
-        let tunnelled = rate(&client, &tunnelled, DOWNLOAD).await?;
-        let most = quality.bytes_a_second.map_or(f64::INFINITY, |bytes| bytes as f64 / 1e6);
-        ensure!(plain.max(tunnelled) <= most, "{plain:.1} and {tunnelled:.1} MB/s over a cable that carries {most}");
-        told.push(format!("{what}: {plain:.1} MB/s by plain TLS, {tunnelled:.1} MB/s through the tunnel"));
-    }
-    cable.set(Quality::GOOD);
-    told.into_iter().for_each(|told| scene.note(told));
-    Ok(())
-}
-
-/// The network of Q-08.
-const FAR_AWAY: Quality =
-    Quality { delay: Duration::from_millis(40), bytes_a_second: Some(25_000_000), ..Quality::GOOD };
-const DOWNLOAD: u64 = 100_000_000;
-
 /// What a whole download of so many bytes brings, in megabytes a second.
-async fn rate(client: &Client, target: &str, bytes: u64) -> Result<f64> {
+pub async fn rate(client: &Client, target: &str, bytes: u64) -> Result<f64> {
     let begin = Instant::now();
     let count = client.connect().await?.send(Request::get(target)).await?.count().await?;
     ensure!(count == bytes, "{count} of {bytes} bytes came");
     Ok(bytes as f64 / begin.elapsed().as_secs_f64() / 1e6)
 }
 
-async fn tunnels_ended(scene: &Scene) -> Result<f64> {
+pub async fn tunnels_ended(scene: &Scene) -> Result<f64> {
     let mut ended = 0.0;
     for connection_point in &scene.stack.connection_points {
         ended += Admin::of(connection_point)?.metrics().await?.sum("cmg_tunnels_ended_total", &[]);

@@ -97,10 +97,10 @@ pub const SCENARIOS: &[Scenario] = &[
 ];
 
 /// Shorter than by default, so that waits that outlast it do not hold up the CI.
-const DRAIN: Duration = Duration::from_secs(5);
+pub const DRAIN: Duration = Duration::from_secs(5);
 
 /// As files write it.
-fn written(duration: Duration) -> String {
+pub fn written(duration: Duration) -> String {
     format!("{}s", duration.as_secs())
 }
 

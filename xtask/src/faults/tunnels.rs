@@ -5,12 +5,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use cmg_client::Request;
 use cmg_e2e::admin::Admin;
 use cmg_e2e::fault_proxy::{Direction, Fault, FaultProxy};
 use cmg_e2e::metrics::Metrics;
 use cmg_e2e::stack::{Builder, TUNNEL_DOMAIN};
-use cmg_e2e::{mp, until};
+use cmg_e2e::until;
 use cmg_load::{Allowed, Stopped};
 
 use super::scenario::{ALL_TUNNELS_LOST, Scenario, Scene, ms};
@@ -101,19 +100,6 @@ pub const SCENARIOS: &[Scenario] = &[
         ..Scenario::USUAL
     },
     Scenario {
-        name: "slow-tunnel",
-        injected: "every tunnel carries 100 kB a second, and a download of 24 MB runs through them",
-        promised: "small requests go on",
-        allowed: Allowed::NOTHING,
-        load: |plan| {
-            plan.rate = Some(20);
-            plan.waiters = 0;
-            plan.mix = SMALL.parse().unwrap_or_default();
-        },
-        fault: |scene| Box::pin(slow(scene)),
-        ..BEHIND_PROXIES
-    },
-    Scenario {
         name: "slow-drain",
         injected: "800 bytes a second leave one gateway's tunnels, so that every buffer before fills, for 10 s",
         promised: "nothing is lost or doubled, and nothing is left behind",
@@ -121,9 +107,6 @@ pub const SCENARIOS: &[Scenario] = &[
         ..BEHIND_PROXIES
     },
 ];
-
-/// Requests that fit into a slow tunnel.
-const SMALL: &str = "get=60,ccm-post=20,propfind=10,poll=10";
 
 /// Waits until everything is connected, and notes how long that takes.
 pub async fn note_return(scene: &mut Scene) -> Result<()> {
@@ -242,33 +225,6 @@ async fn flip(scene: &mut Scene) -> Result<()> {
     first(scene)?.set(Fault::None);
     note_return(scene).await
 }
-
-async fn slow(scene: &mut Scene) -> Result<()> {
-    let begin = Instant::now();
-    scene.stack.tunnel_proxies.iter().for_each(|proxy| proxy.set(Fault::Slow(SLOW)));
-    let mut connection = scene.stack.client()?.connect().await?;
-    let mut download = connection.send(Request::get(&mp("SMS_MP/beside/_/huge?bytes=24000000"))).await?;
-    let mut came = 0;
-    let (small, downloaded) = tokio::join!(scene.ask_often(20, ECHO, 200, ""), async {
-        while let Ok(Ok(Some(data))) = tokio::time::timeout(Duration::from_secs(10), download.next()).await {
-            came += data.len();
-            if came > 1_000_000 {
-                break;
-            }
-        }
-        came
-    });
-    drop((download, connection));
-    scene.stack.tunnel_proxies.iter().for_each(|proxy| proxy.set(Fault::None));
-    let most = SLOW as f64 * begin.elapsed().as_secs_f64();
-    scene.note(format!("{downloaded} bytes of the download came meanwhile"));
-    ensure!(downloaded > 0, "nothing of the download came");
-    ensure!((downloaded as f64) <= most, "{downloaded} bytes came over a tunnel that carries {most:.0} meanwhile");
-    small
-}
-
-/// Bytes a second of each tunnel.
-const SLOW: u64 = 100_000;
 
 /// Connection points that see a hosts file of ours, which leads to both gateways.
 fn dialled_by_name(usual: Builder, folder: &Path) -> Builder {
