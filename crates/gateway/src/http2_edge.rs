@@ -129,6 +129,10 @@ pub struct Http2Exchange {
     /// What h2 gave in one piece and is longer than a chunk.
     held: Bytes,
     body_ended: bool,
+    /// Of the answer, what the client has no room for yet.
+    unsent: Bytes,
+    /// They follow what is unsent.
+    trailers: Fields,
     answer_ended: bool,
     /// Of an answer of a known length, what is still to come.
     owed: Option<u64>,
@@ -154,6 +158,8 @@ impl Http2Exchange {
             awaits_continue,
             held: Bytes::new(),
             body_ended: false,
+            unsent: Bytes::new(),
+            trailers: Fields::new(),
             answer_ended: false,
             owed: None,
             deadline: Deadline::after(limits::HEAD_TIMEOUT),
@@ -179,6 +185,33 @@ impl Http2Exchange {
             joined.extend_from_slice(&data);
         }
         joined.freeze()
+    }
+
+    /// Gives h2 what the client has room for, and no more: h2 would keep it when this exchange is over, and with it
+    /// its deadline, its place and its share.
+    fn push(&mut self) -> Result<(), h2::Error> {
+        let Some(stream) = self.stream.as_mut().filter(|_| !self.unsent.is_empty()) else { return Ok(()) };
+        stream.reserve_capacity(self.unsent.len());
+        let data = self.unsent.split_to(stream.capacity().min(self.unsent.len()));
+        let ends = self.answer_ended && self.unsent.is_empty();
+        if data.is_empty() {
+            return Ok(());
+        }
+        stream.send_data(data, ends && self.trailers.is_empty())?;
+        if !ends || self.trailers.is_empty() { Ok(()) } else { stream.send_trailers(header_map(&self.trailers)) }
+    }
+
+    /// Until h2 has all of it.
+    fn poll_push(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientGone>> {
+        loop {
+            self.push().map_err(|_| ClientGone)?;
+            let Some(stream) = self.stream.as_mut().filter(|_| !self.unsent.is_empty()) else {
+                return Poll::Ready(Ok(()));
+            };
+            if !matches!(ready!(stream.poll_capacity(cx)), Some(Ok(_))) {
+                return Poll::Ready(Err(ClientGone));
+            }
+        }
     }
 
     fn held_chunk(&mut self) -> BodyPart {
@@ -266,26 +299,20 @@ impl Edge for Http2Exchange {
     }
 
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientGone>> {
-        let Some(stream) = &mut self.stream else { return Poll::Ready(Err(ClientGone)) };
-        while !self.answer_ended && stream.capacity() == 0 {
-            // Not more: what one stream reserves of the connection's window no other can use.
-            stream.reserve_capacity(1);
-            match ready!(stream.poll_capacity(cx)) {
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Poll::Ready(Err(ClientGone)),
-            }
-        }
-        Poll::Ready(Ok(()))
+        self.poll_push(cx)
     }
 
     fn send_data(&mut self, data: Bytes) -> Result<(), ClientGone> {
-        let stream = self.stream.as_mut().filter(|_| !self.answer_ended).ok_or(ClientGone)?;
+        if self.answer_ended || self.stream.is_none() {
+            return Err(ClientGone);
+        }
         if let Some(owed) = &mut self.owed {
             *owed = owed.saturating_sub(data.len() as u64);
             // The end travels with the last data.
             self.answer_ended = *owed == 0;
         }
-        stream.send_data(data, self.answer_ended).map_err(|_| ClientGone)
+        self.unsent = data;
+        self.push().map_err(|_| ClientGone)
     }
 
     fn send_end(&mut self, trailers: Fields) -> Result<(), ClientGone> {
@@ -293,15 +320,19 @@ impl Edge for Http2Exchange {
             return Ok(());
         }
         let stream = self.stream.as_mut().ok_or(ClientGone)?;
+        if !self.unsent.is_empty() {
+            self.trailers = trailers;
+            return Ok(());
+        }
         if trailers.is_empty() {
             return stream.send_data(Bytes::new(), true).map_err(|_| ClientGone);
         }
         stream.send_trailers(header_map(&trailers)).map_err(|_| ClientGone)
     }
 
-    fn poll_flush(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), ClientGone>> {
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientGone>> {
         // The connection's own task writes.
-        Poll::Ready(Ok(()))
+        self.poll_push(cx)
     }
 
     fn deadline(&mut self) -> &mut Deadline {
@@ -309,11 +340,12 @@ impl Edge for Http2Exchange {
     }
 
     fn cut(&mut self) {
-        if self.owed == Some(0) {
+        if self.owed == Some(0) && self.unsent.is_empty() {
             // All of it is on its way, and the client can tell.
             return;
         }
         self.answer_ended = true;
+        self.unsent = Bytes::new();
         if self.end == ConnectionEnd::Graceful {
             self.end = ConnectionEnd::AtOnce;
         }

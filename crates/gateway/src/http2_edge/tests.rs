@@ -1,7 +1,12 @@
 //! What HTTP/2 itself lets pass, as raw frames: requests that no library of a client would send.
 
+use std::cell::Cell;
+use std::future::poll_fn;
+
 use cmg_core::refusal::RefusalKind::{self, BadRequest, HeaderTooLarge, UriTooLong};
 use cmg_core::request_target::RequestTarget;
+use cmg_core::shutdown::{TaskHandle, Tasks};
+use futures_util::FutureExt;
 use tokio::io::AsyncWriteExt;
 
 use super::*;
@@ -262,4 +267,101 @@ fn pieces_of_a_cookie_become_one_field() {
     join_cookies(&mut fields);
     let expected: Fields = [Field::new("x", "y"), Field::new("cookie", "a=1; b=2")].into_iter().collect();
     assert_eq!(fields, expected);
+}
+
+/// A client that opens its window by hand, and our exchange with it.
+struct Reader {
+    client: h2::client::SendRequest<Bytes>,
+    answer: RecvStream,
+    exchange: Http2Exchange,
+    _connections: [TaskHandle<()>; 2],
+}
+
+impl Reader {
+    async fn of(body: ClientAnswerBody, window: u32) -> Self {
+        let (tasks, (near_end, far_end)) = (Tasks::new(), tokio::io::duplex(limits::TLS_WRITE_AT));
+        let mut small = h2::client::Builder::new();
+        let (client, server) =
+            tokio::join!(small.initial_window_size(window).handshake(far_end), settings().handshake(near_end));
+        let ((mut client, connection), mut server) = (client.unwrap(), server.unwrap());
+        let driven = tasks.spawn("client", connection.map(drop));
+        let request = Request::get("https://gw/").body(()).unwrap();
+        let (response, _) = client.send_request(request, true).unwrap();
+        let (request, respond) = server.accept().await.unwrap().unwrap();
+        let served = tasks.spawn("server", async move { while server.accept().await.is_some() {} });
+        let mut exchange = Http2Exchange::new(request.into_body(), respond, false);
+        let head = ClientAnswer { status: 200, reason: Bytes::new(), fields: Fields::new(), body };
+        exchange.send_head(head).unwrap();
+        let answer = response.await.unwrap().into_body();
+        Self { client, answer, exchange, _connections: [driven, served] }
+    }
+}
+
+/// Reads what there is and lets as much again come.
+async fn read_on(answer: &mut RecvStream) -> Option<Result<Bytes, h2::Error>> {
+    let data = poll_fn(|cx| answer.poll_data(cx)).await?;
+    if let Ok(data) = &data {
+        answer.flow_control().release_capacity(data.len()).unwrap();
+    }
+    Some(data)
+}
+
+/// What h2 held would outlast everything that bounds the exchange.
+#[tokio::test]
+async fn an_answer_is_over_when_the_client_has_room_for_all_of_it() {
+    let whole = Bytes::from_static(b"0123456789");
+    for (body, trailers) in [
+        (ClientAnswerBody::Known(10), Fields::new()),
+        (ClientAnswerBody::Streamed, Fields::new()),
+        (ClientAnswerBody::Streamed, [Field::new("x-sum", "1")].into_iter().collect()),
+    ] {
+        let mut reader = Reader::of(body, 4).await;
+        poll_fn(|cx| reader.exchange.poll_room(cx)).await.unwrap();
+        reader.exchange.send_data(whole.clone()).unwrap();
+        reader.exchange.send_end(trailers.clone()).unwrap();
+        assert!(poll_fn(|cx| reader.exchange.poll_room(cx)).now_or_never().is_none(), "{body:?}: there is no room");
+        let Reader { answer, exchange, .. } = &mut reader;
+        let (read, mut got) = (Cell::new(0), Vec::new());
+        let flushing = async {
+            poll_fn(|cx| exchange.poll_flush(cx)).await.unwrap();
+            read.get()
+        };
+        let reading = async {
+            while let Some(data) = read_on(answer).await {
+                got.extend(data.unwrap());
+                read.set(got.len());
+            }
+        };
+        let (read_before, ()) = tokio::join!(flushing, reading);
+        assert!(read_before >= 6, "{body:?}: over when {read_before} bytes had been read");
+        assert_eq!(got, whole);
+        let got = poll_fn(|cx| reader.answer.poll_trailers(cx)).await.unwrap().unwrap_or_default();
+        assert_eq!(judged_trailers(got).unwrap(), trailers);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_the_client_has_no_room_for_is_cut() {
+    let mut reader = Reader::of(ClientAnswerBody::Known(10), 4).await;
+    poll_fn(|cx| reader.exchange.poll_room(cx)).await.unwrap();
+    reader.exchange.send_data(Bytes::from_static(b"0123456789")).unwrap();
+    reader.exchange.cut();
+    let mut read = 0;
+    let ended = loop {
+        match read_on(&mut reader.answer).await {
+            Some(Ok(data)) => read += data.len(),
+            ended => break ended,
+        }
+    };
+    assert!(ended.is_some_and(|ended| ended.is_err()) && read <= 4, "it seems whole");
+    drop(reader.client);
+}
+
+#[tokio::test]
+async fn a_client_that_resets_is_gone_though_it_has_no_room() {
+    let mut reader = Reader::of(ClientAnswerBody::Streamed, 0).await;
+    poll_fn(|cx| reader.exchange.poll_room(cx)).await.unwrap();
+    reader.exchange.send_data(Bytes::from_static(b"0123456789")).unwrap();
+    drop(reader.answer);
+    assert_eq!(poll_fn(|cx| reader.exchange.poll_flush(cx)).await, Err(ClientGone));
 }
