@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use cmg_core::logs;
@@ -12,6 +12,7 @@ use cmg_core::refusal::RefusalKind;
 use cmg_core::request_id::RequestId;
 use cmg_core::tls::identity::TunnelIdentity;
 use cmg_core::tunnel::message::AnswerHead;
+use tokio::time::Instant;
 use tracing::Level;
 
 use crate::attempt::{Attempt, SentAgain};

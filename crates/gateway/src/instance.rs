@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use cmg_core::refusal::{Refusal, Side};
@@ -12,6 +11,7 @@ use cmg_core::tunnel::handshake::{BOOT_ID, new_boot_id};
 use cmg_core::worker::{Spawner, WorkerIndex};
 use rustls::ServerConfig;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::fairness::{Addresses, Identities, Manner};
@@ -143,11 +143,12 @@ impl Instance {
     }
 
     /// How a refusal is told. What a believed client is refused never counts for the address that it shares.
-    pub fn manner_of(&self, refusal: &Refusal, client: &Client, now: Instant) -> Manner {
+    pub fn manner_of(&self, refusal: &Refusal, client: &Client) -> Manner {
         if refusal.kind.side() != Side::Client || client.is_believed() {
             return Manner::Answer;
         }
-        let manner = self.addresses.refuse(client.address, now);
+        // Now, and not when the request began: after a long upload one refusal meanwhile would look like much debt.
+        let manner = self.addresses.refuse(client.address, Instant::now().into_std());
         match manner {
             Manner::Answer => {}
             Manner::LastAnswer => self.metrics.turned_away.refusals_closing.increment(),

@@ -68,7 +68,7 @@ pub async fn refuse<E: Edge>(worker: &Worker, client: &Client, refusal: Refusal,
 /// Refuses a head that could not be read; the answer, if there is one, ends the connection.
 pub fn refuse_head(worker: &Worker, client: &Client, refusal: Refusal) -> Option<Bytes> {
     let mut record = ExchangeRecord::without_request(worker, client);
-    let is_told = worker.instance.manner_of(&refusal, client, record.started()) != Manner::Silence;
+    let is_told = worker.instance.manner_of(&refusal, client) != Manner::Silence;
     let answer = is_told.then(|| {
         record.answered_by_us(refusal.kind.status());
         RefusalAnswer::new(&refusal, record.request_id()).closing_bytes()
@@ -86,7 +86,7 @@ async fn tell<E: Edge>(
     record: &mut ExchangeRecord<'_>,
     wants_body: bool,
 ) {
-    match worker.instance.manner_of(refusal, client, record.started()) {
+    match worker.instance.manner_of(refusal, client) {
         Manner::Answer => {}
         Manner::LastAnswer => edge.end_connection(),
         Manner::Silence => {
@@ -117,7 +117,7 @@ async fn forward<E: Edge>(
     let selection = Selection::choose(&instance.published(), &instance.names(), target, host, client)?;
     record.selected(&selection);
     let authenticated = PreAuthenticated::judge(selection, client)?;
-    let (cap, now) = (instance.request_body_cap(), record.started());
+    let (cap, now) = (instance.request_body_cap(), record.started().into_std());
     let allowed = AllowedRequest::filter(authenticated, &request.method, request.body, cap, now)?;
     let lease = instance.waiting_room.lease(&instance.registry, &allowed, worker.index, edge).await?;
     record.leased(&lease);
