@@ -44,8 +44,7 @@ pub const LINGER: Duration = Duration::from_secs(2);
 pub const LINGER_BYTES: usize = 256 * KIB;
 /// An HTTP/2 client that is told to go may take so long to read what was sent to it before; it says so all the while.
 pub const HTTP2_LINGER: Duration = Duration::from_secs(30);
-/// Until a gateway that starts listens for clients without a connection point: those who have several addresses of it
-/// try another one meanwhile.
+/// Until a gateway that starts listens for clients without a connection point: meanwhile they try its other addresses.
 pub const FIRST_TUNNEL: Duration = Duration::from_secs(10);
 /// What is thrown away of a failed handshake is read into a buffer of this size, on the stack.
 pub const LINGER_READ: usize = KIB;
@@ -228,8 +227,7 @@ pub const REDIAL_TOLD: Duration = Duration::from_secs(5 * 60);
 pub const INSTANCE_DIALS: usize = 8;
 /// Dials of a connection point at a time, over all instances.
 pub const DIALS: usize = 64;
-/// Between checks of a link: what is missing is rebuilt, and a tunnel that lives on another address than the first
-/// tries those before it.
+/// Between checks of a link: what is missing is rebuilt, and a tunnel on a later address tries those before it.
 pub const LINK_CHECK: Duration = Duration::from_secs(60);
 /// A tunnel that replaces another has to live so long before the other is drained: each end has heard the other's
 /// heartbeat by then, so the gateway surely uses it.
@@ -285,6 +283,8 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 pub const WAITING_ANSWER_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// The gateway waits this much longer than the connection point, so that the inside explains the delay.
 pub const ANSWER_MARGIN: Duration = Duration::from_secs(5);
+/// Bytes per second at which a role is given time to read what a tunnel holds of its request.
+pub const SLOWEST_ROLE: u64 = 16 * KIB as u64;
 /// Bytes of a role's answer head.
 pub const ANSWER_HEAD: usize = 64 * KIB;
 /// Bytes of a request head that a role takes unless its site says otherwise.

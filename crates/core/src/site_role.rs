@@ -63,7 +63,7 @@ impl RoleRequest {
 /// How patient an exchange is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// From the end of the request to the head of the answer.
+    /// From the end of the request to the head of the answer, less the time that it took to connect, but at least half.
     pub answer: Duration,
     /// Without a byte of either body.
     pub idle: Duration,

@@ -208,6 +208,16 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    /// Nothing has come of it in its time.
+    pub fn unanswered(&self) {
+        let tunnel = self.lease.tunnel();
+        if tunnel.health.unanswered() {
+            let (identity, lane) = (&tunnel.identity, tunnel.lane.name());
+            self.worker.instance.metrics.tunnels.stalled.increment();
+            tracing::warn!(%identity, lane, "a tunnel answers nothing that it is given: others are given the work");
+        }
+    }
+
     /// The answer has begun.
     pub fn answered(&mut self) {
         self.sent = None;

@@ -58,7 +58,7 @@ impl TunnelMetrics {
         Self {
             stalled: registry.counter(
                 "cmg_tunnels_stalled_total",
-                "Times that a tunnel was silent for so long that others got the work.",
+                "Times that others got the work because a tunnel was silent, or answered nothing.",
             ),
             ended: registry.counters(
                 "cmg_tunnels_ended_total",

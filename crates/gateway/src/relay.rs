@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cmg_core::fields::{Field, Fields};
 use cmg_core::headers;
+use cmg_core::limits;
 use cmg_core::refusal::{Refusal, RefusalKind};
 use cmg_core::tunnel::TunnelBroken;
 use cmg_core::tunnel::calling::Calling;
@@ -25,7 +26,7 @@ use crate::edge::{BodyError, BodyPart, ClientAnswer, ClientAnswerBody, Edge};
 pub enum Stop {
     /// The client gets this refusal instead of an answer, if none has begun.
     Refused(Refusal),
-    /// The client went away first.
+    /// The client went away first, or took nothing of its answer for too long.
     ClientGone,
     /// The answer had begun: the client's connection is cut.
     Cut(Refusal),
@@ -141,7 +142,12 @@ impl<'a, E: Edge> Relay<'a, E> {
     }
 
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<AnswerHead, NoHead>> {
+        let before = self.upload;
         self.poll_upload(cx).map_err(NoHead::Stop)?;
+        if before == Upload::Running && self.upload != before {
+            self.patience = self.patience_for_head();
+            self.moved();
+        }
         loop {
             let failure = match self.calling.poll_event(cx) {
                 Poll::Ready(Ok(Event::Head(head))) => return Poll::Ready(Ok(head)),
@@ -167,11 +173,18 @@ impl<'a, E: Edge> Relay<'a, E> {
         self.edge.deadline().poll_passed(cx).map(|()| Err(NoHead::Stop(self.head_overdue().into())))
     }
 
+    /// When the upload is over: the role reads first what the tunnel still holds of it, and nothing of that is seen
+    /// from here.
+    fn patience_for_head(&self) -> Duration {
+        let held = self.passed.request_bytes.load(Relaxed).min(limits::BULK_WINDOW.into());
+        self.bounds.answer + Duration::from_secs(held / limits::SLOWEST_ROLE)
+    }
+
     fn head_overdue(&self) -> Refusal {
         match self.upload {
             Upload::Running if !self.is_blocked => Refusal::new(RefusalKind::RequestTimeout, "the body stopped coming"),
             Upload::Running | Upload::Done | Upload::Abandoned => {
-                self.attempt.lease().tunnel().health.unanswered();
+                self.attempt.unanswered();
                 Refusal::new(RefusalKind::TunnelTimeout, "the connection point gave no answer in time")
             }
         }
@@ -197,7 +210,7 @@ impl<'a, E: Edge> Relay<'a, E> {
             match self.edge.poll_room(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Stop::ClientGone)),
-                Poll::Pending => return self.poll_idle(cx),
+                Poll::Pending => return self.poll_not_taken(cx),
             }
             match self.calling.poll_event(cx) {
                 Poll::Ready(Ok(Event::Data(data))) => self.send_data(data)?,
@@ -269,6 +282,11 @@ impl<'a, E: Edge> Relay<'a, E> {
         self.edge.deadline().poll_passed(cx).map(|()| Err(overdue().into()))
     }
 
+    /// A client that takes nothing of its answer for so long is as good as gone: no tunnel is to blame.
+    fn poll_not_taken(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Stop>> {
+        self.edge.deadline().poll_passed(cx).map(|()| Err(Stop::ClientGone))
+    }
+
     /// A client whose body is still being read shows there that it has gone.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self.upload {
@@ -288,7 +306,7 @@ impl<'a, E: Edge> Relay<'a, E> {
         if flushed.is_ready() && self.upload != Upload::Running {
             return Poll::Ready(Ok(()));
         }
-        self.poll_idle(cx)
+        if flushed.is_ready() { self.poll_idle(cx) } else { self.poll_not_taken(cx) }
     }
 
     /// Moves what there is of the body. Only the client's faults are errors here.

@@ -46,6 +46,11 @@ pub struct TestEdge {
     pub last_waits: Option<oneshot::Receiver<()>>,
     /// Then the body never ends, and this tells that the client has left.
     pub leaves: Option<oneshot::Receiver<()>>,
+    /// It reads nothing of its answer: either it is given nothing, or what it is given never leaves us.
+    pub takes_nothing: bool,
+    pub never_flushes: bool,
+    /// Its connection ends with this exchange.
+    pub is_last: bool,
     pub status: Option<u16>,
     pub fields: Fields,
     pub body: Vec<u8>,
@@ -83,7 +88,9 @@ impl Edge for TestEdge {
 
     fn give_up_body(&mut self) {}
 
-    fn end_connection(&mut self) {}
+    fn end_connection(&mut self) {
+        self.is_last = true;
+    }
 
     fn poll_gone(&mut self, _: &mut Context<'_>) -> Poll<()> {
         Poll::Pending
@@ -104,7 +111,7 @@ impl Edge for TestEdge {
     }
 
     fn poll_room(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ClientGone>> {
-        Poll::Ready(Ok(()))
+        if self.takes_nothing { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
     fn send_data(&mut self, data: Bytes) -> Result<(), ClientGone> {
@@ -119,7 +126,7 @@ impl Edge for TestEdge {
     }
 
     fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ClientGone>> {
-        Poll::Ready(Ok(()))
+        if self.never_flushes { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
     fn deadline(&mut self) -> &mut Deadline {

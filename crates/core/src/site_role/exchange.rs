@@ -17,6 +17,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::answer::{Answer, Unwhole};
 use super::connect::connect;
@@ -47,7 +48,8 @@ pub struct RoleExchange {
 }
 
 enum Link {
-    Connecting(Connecting),
+    /// Since when.
+    Connecting(Connecting, Instant),
     Open(Box<RoleConnection>),
     Closed,
 }
@@ -67,7 +69,7 @@ impl RoleExchange {
         let upload = Upload::new(&request);
         let (link, replay) = match pool.take(role) {
             Some(connection) => (Link::Open(connection), Replay::of(&request)),
-            None => (Link::Connecting(Box::pin(connect(role.clone(), pool.counters.clone()))), Replay::never()),
+            None => (connecting(role, pool), Replay::never()),
         };
         let (role, pool, waits) = (role.clone(), pool.clone(), patience.answer);
         let (answer, was_sent_again, may_have_left) = (Answer::AwaitHead, false, false);
@@ -189,8 +191,10 @@ impl RoleExchange {
     }
 
     fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), RoleError>> {
-        if let Link::Connecting(connecting) = &mut self.link {
+        if let Link::Connecting(connecting, since) = &mut self.link {
             let connected = ready!(connecting.as_mut().poll(cx));
+            // The gateway's time runs too, and ours must be over first: it cannot tell a slow role from a dead tunnel.
+            self.patience.answer -= since.elapsed().min(self.patience.answer / 2);
             self.link = Link::Closed;
             self.link = Link::Open(connected.map_err(|error| self.as_it_was_before(error))?);
             self.moved();
@@ -230,7 +234,7 @@ impl RoleExchange {
         let certificate = match std::mem::replace(&mut self.link, Link::Closed) {
             Link::Open(open) if open.stream.refused_renegotiation() => LateCertificate::AskedFor,
             Link::Open(open) if !open.is_reused => LateCertificate::Possible,
-            Link::Open(_) | Link::Connecting(_) | Link::Closed => LateCertificate::Unlikely,
+            Link::Open(_) | Link::Connecting(..) | Link::Closed => LateCertificate::Unlikely,
         };
         silence.explain(&self.role, self.upload.failure(), certificate)
     }
@@ -257,7 +261,7 @@ impl RoleExchange {
         if let Some(trailers) = end {
             let _ = self.upload.end(&trailers);
         }
-        self.link = Link::Connecting(Box::pin(connect(self.role.clone(), self.pool.counters.clone())));
+        self.link = connecting(&self.role, &self.pool);
     }
 
     /// Ends the connection. A role that is still owed a part of the request gets a reset: behind bytes that it does
@@ -282,6 +286,10 @@ impl RoleExchange {
             self.pool.put(&self.role, connection, keep);
         }
     }
+}
+
+fn connecting(role: &Arc<Role>, pool: &Arc<RolePool>) -> Link {
+    Link::Connecting(Box::pin(connect(role.clone(), pool.counters.clone())), Instant::now())
 }
 
 impl Drop for RoleExchange {

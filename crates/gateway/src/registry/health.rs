@@ -29,11 +29,13 @@ impl Health {
         }
     }
 
-    /// A request ended without a word in its time.
-    pub fn unanswered(&self) {
-        if self.unanswered.fetch_add(1, Relaxed) + 1 >= limits::UNANSWERED {
+    /// A request ended without a word in its time. Says whether the tunnel is passed over because of this one.
+    pub fn unanswered(&self) -> bool {
+        let in_a_row = self.unanswered.fetch_add(1, Relaxed) + 1;
+        if in_a_row >= limits::UNANSWERED {
             self.next_try.store(self.now() + limits::UNANSWERED_PROBE.as_millis() as u64, Relaxed);
         }
+        in_a_row == limits::UNANSWERED
     }
 
     pub fn is_stalled(&self) -> bool {

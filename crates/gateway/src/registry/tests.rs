@@ -209,18 +209,18 @@ async fn one_that_swallows_requests_is_passed_over_and_tried_now_and_then() {
     let chosen =
         |name: &str| (0..10).filter(|_| point(&lease_on(&registry, 0, Lane::Interactive).unwrap()) == name).count();
     for _ in 1..limits::UNANSWERED {
-        swallows.tunnel().health.unanswered();
+        assert!(!swallows.tunnel().health.unanswered());
     }
     assert_eq!(chosen("a"), 5);
     swallows.tunnel().health.answered();
-    for _ in 0..limits::UNANSWERED {
+    for in_a_row in 1..=limits::UNANSWERED {
         assert_eq!(chosen("a"), 5, "not yet so many in a row");
-        swallows.tunnel().health.unanswered();
+        assert_eq!(swallows.tunnel().health.unanswered(), in_a_row == limits::UNANSWERED);
     }
     assert_eq!(chosen("a"), 0);
     tokio::time::advance(limits::UNANSWERED_PROBE).await;
     assert_eq!(chosen("a"), 1, "one finds out");
-    swallows.tunnel().health.unanswered();
+    assert!(!swallows.tunnel().health.unanswered(), "it is said once");
     assert_eq!(chosen("a"), 0);
     tokio::time::advance(limits::UNANSWERED_PROBE).await;
     let mut lease = (0..2).map(|_| lease_on(&registry, 0, Lane::Interactive).unwrap());

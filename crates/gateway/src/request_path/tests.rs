@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::test_instance::{TestEdge, TestInstance};
-use crate::test_site::{Authority, SERVICE, client};
+use crate::test_site::{Authority, SERVICE, client, custom, published};
 
 /// Set for the process in which the exchanges run: their log is its standard error.
 const INSIDE: &str = "CMG_TEST_EXCHANGES_RUN_HERE";
@@ -189,4 +189,65 @@ async fn an_answer_that_has_all_its_bytes_outlives_its_tunnel() {
         assert!(gateway.metric(&format!("cmg_exchanges_total{{outcome=\"{outcome}\",status=\"2xx\"}} 1")));
         gateway.keeper_tasks.end();
     }
+}
+
+/// A laptop that sleeps in the middle of a download says nothing about the tunnel.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_nothing_of_its_answer_blames_no_tunnel() {
+    for (takes_nothing, never_flushes) in [(true, false), (false, true)] {
+        let mut gateway = TestInstance::start().await;
+        let role = answer_one(gateway.points[0].far_end.take().unwrap(), &[], Fields::new());
+        let edge = TestEdge { takes_nothing, never_flushes, ..TestEdge::default() };
+        let edge = tokio::select! {
+            edge = gateway.serve("POST", UPLOAD, edge) => edge,
+            () = role => panic!("the tunnel is gone"),
+        };
+        assert_eq!((edge.status, edge.is_cut), (Some(200), true));
+        assert!(gateway.metric("cmg_exchanges_total{outcome=\"client gone\",status=\"2xx\"} 1"));
+        assert_eq!(gateway.sum("cmg_refusals_total"), 0);
+        gateway.keeper_tasks.end();
+    }
+}
+
+/// The bucket of an address is looked at when it is used.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_meanwhile_does_not_shut_the_mouth_of_a_long_request() {
+    let mut gateway = TestInstance::start().await;
+    let anonymous = custom(9, "/open/", "authentication = \"anonymous\"\nallow_anonymous = true\n");
+    gateway.worker.instance.published_cell().store(published(&gateway.trusted, &[anonymous]).into());
+    gateway.client = client([]);
+    let (_stalls, waits) = oneshot::channel();
+    let stalled = TestEdge { sends: [Bytes::new()].into(), last_waits: Some(waits), ..TestEdge::default() };
+    let meanwhile = async {
+        tokio::time::advance(limits::ANSWER_TIMEOUT).await;
+        gateway.serve("GET", "/nowhere", TestEdge::default()).await
+    };
+    let (stalled, meanwhile) = tokio::join!(gateway.serve("POST", "/open/x", stalled), meanwhile);
+    assert_eq!((meanwhile.status, meanwhile.is_last), (Some(404), false));
+    assert_eq!((stalled.status, stalled.is_last), (Some(408), false));
+    gateway.keeper_tasks.end();
+}
+
+/// It sees neither a slow role nor a dead one: what the tunnel took is not yet with the role.
+#[tokio::test(start_paused = true)]
+async fn what_a_tunnel_holds_of_a_body_gives_the_role_time_to_read_it() {
+    let mut gateway = TestInstance::start().await;
+    let far_end = gateway.points[0].far_end.take().unwrap();
+    let silent = async {
+        let mut connection = h2::server::handshake(far_end).await.unwrap();
+        let _unread = connection.accept().await.unwrap().unwrap();
+        connection.accept().await.is_none()
+    };
+    let seconds = 3;
+    let chunk = Bytes::from(vec![0; limits::SLOWEST_ROLE as usize]);
+    let sends = std::iter::repeat_n(chunk, seconds).collect();
+    let begun = tokio::time::Instant::now();
+    let edge = tokio::select! {
+        edge = gateway.serve("POST", UPLOAD, TestEdge { sends, ..TestEdge::default() }) => edge,
+        _ = silent => panic!("the tunnel is gone"),
+    };
+    assert_eq!((edge.status, edge.field("x-cmg-error")), (Some(504), Some(&b"CMGService_TunnelTimeout"[..])));
+    let patience = limits::ANSWER_TIMEOUT + limits::ANSWER_MARGIN;
+    assert_eq!((begun.elapsed() - patience).as_secs(), seconds as u64);
+    gateway.keeper_tasks.end();
 }

@@ -137,6 +137,27 @@ async fn the_role_says_nothing() {
     assert_eq!((failure.fault(), failure.is_before_request()), (RoleFault::Timeout, false));
 }
 
+/// Whoever waits for us counts from the same moment.
+#[tokio::test]
+async fn the_time_to_connect_is_part_of_the_answers() {
+    let stage = Stage::new().await;
+    let (begun, slow) = (Instant::now(), limits::ROLE_CONNECT / 2);
+    let server = async {
+        let (tcp, _) = stage.listener.accept().await.unwrap();
+        tokio::time::pause();
+        tokio::time::advance(slow).await;
+        tokio::time::resume();
+        let mut stream = stage.acceptor.accept(tcp).await.unwrap();
+        read_head(&mut stream).await;
+        tokio::time::pause();
+        stream
+    };
+    let (answer, _stream) = tokio::join!(stage.get(get()), server);
+    let failure = answer.unwrap_err();
+    assert!(matches!(failure, RoleError::AnswerTimeout { .. }), "{failure}");
+    assert!(begun.elapsed() < PATIENT.answer + slow / 2, "{:?}", begun.elapsed());
+}
+
 #[tokio::test]
 async fn the_answer_or_the_request_stops_moving() {
     let stage = Stage::new().await;
