@@ -1,7 +1,7 @@
 //! Where a request is sent: to the connection point whose turn it is, and once more to another one if the first surely
 //! did nothing with it, or if doing it twice does no harm (T-12). The silence of a lost tunnel proves nothing.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use cmg_core::fields::Fields;
 use cmg_core::http1;
 use cmg_core::limits;
@@ -134,15 +134,32 @@ pub struct Attempt<'a> {
 struct Sent {
     opening: Opening,
     data: Vec<Bytes>,
+    /// Small pieces that follow, copied: each by itself would cost more than what it holds.
+    small: BytesMut,
     end: Option<Fields>,
     bytes: usize,
 }
 
 impl Sent {
+    fn keep(&mut self, data: &Bytes) {
+        if data.len() < limits::SMALL_CHUNK {
+            return self.small.extend_from_slice(data);
+        }
+        self.join_small();
+        self.data.push(data.clone());
+    }
+
+    fn join_small(&mut self) {
+        if !self.small.is_empty() {
+            self.data.push(self.small.split().freeze());
+        }
+    }
+
     /// What is kept is far less than a stream takes without being asked. An error is no proof of anything: a role may
     /// have the beginning by now, and the answer, or its absence, will tell.
     fn send_rest(&self, calling: &mut Calling) {
-        for data in &self.data {
+        let small = (!self.small.is_empty()).then(|| Bytes::copy_from_slice(&self.small));
+        for data in self.data.iter().chain(&small) {
             let _ = calling.send(data.clone(), None);
         }
         if let Some(end) = &self.end {
@@ -179,7 +196,8 @@ impl<'a> Attempt<'a> {
         let bytes = data.len();
         let opening = Opening::new(head, data, end);
         let fits = bytes <= limits::KEPT_BODY;
-        self.sent = fits.then(|| Sent { opening: opening.clone(), data: Vec::new(), end: None, bytes });
+        self.sent =
+            fits.then(|| Sent { opening: opening.clone(), data: Vec::new(), small: BytesMut::new(), end: None, bytes });
         match self.lease.tunnel().start(opening) {
             Ok(calling) => Ok(calling),
             Err(broken) => self.elsewhere(Failure::unwritten(&broken)),
@@ -194,9 +212,7 @@ impl<'a> Attempt<'a> {
             self.sent = None;
             return;
         }
-        if !data.is_empty() {
-            sent.data.push(data.clone());
-        }
+        sent.keep(data);
         sent.end = end.cloned();
     }
 

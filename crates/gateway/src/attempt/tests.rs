@@ -146,6 +146,7 @@ const SENT_AGAIN: &[Case] = &[
     Case { first: refuses(RefusedReason::RoleUnreachable), decision: "role unreachable", ..POST },
     Case { first: refuses(RefusedReason::RoleTlsFailed), decision: "role tls failed", ..POST },
     Case { first: refuses(RefusedReason::Draining), sends: &[20_000, 20_000, 20_000], decision: "draining", ..POST },
+    Case { first: refuses(RefusedReason::Draining), sends: &[1, 2, 20_000, 3, 4], decision: "draining", ..POST },
     Case { first: Does::Vanish, decision: "repeatable", ..GET },
     Case { first: Does::Vanish, method: "HEAD", decision: "repeatable", ..GET },
     Case { first: Does::Vanish, method: "PROPFIND", sends: &[500], decision: "repeatable", ..GET },

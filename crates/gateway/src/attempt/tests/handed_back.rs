@@ -1,4 +1,4 @@
-//! Tunnels that take no requests any more, and requests of which a beginning went out.
+//! Tunnels that take no requests any more, and what is kept of requests that may have to be sent again.
 
 use super::*;
 use crate::test_instance;
@@ -64,7 +64,7 @@ async fn the_rest_of_a_request_that_cannot_be_sent_is_no_proof() {
     let lease = gateway.worker.instance.registry.lease(&request, gateway.worker.index).unwrap();
     let mut attempt = Attempt::new(&gateway.worker, &request, lease);
     let (opening, data) = (test_instance::opening(), vec![Bytes::from_static(b"behind its end")]);
-    attempt.sent = Some(Sent { opening, data, end: None, bytes: 0 });
+    attempt.sent = Some(Sent { opening, data, small: BytesMut::new(), end: None, bytes: 0 });
     let refused = Refused { reason: RefusedReason::Draining, detail: String::new(), not_started: true };
     assert!(attempt.elsewhere(Failure::refused(refused)).is_ok(), "a 503 that may be a lie");
     gateway.keeper_tasks.end();
@@ -83,5 +83,25 @@ async fn only_who_has_said_that_it_leaves_was_stopped_as_planned() {
     assert_eq!(attempt.lost(&TunnelBroken::Closed).kind, RefusalKind::TunnelLost);
     tunnel.leaving.cancel();
     assert_eq!(attempt.lost(&TunnelBroken::Closed).kind, RefusalKind::EndedByDrain);
+    gateway.keeper_tasks.end();
+}
+
+/// A body in pieces of one byte would cost a hundred times what is kept of it.
+#[tokio::test]
+async fn small_pieces_are_kept_as_one() {
+    let gateway = TestInstance::start().await;
+    let request = gateway.allowed("GET", TARGET);
+    let lease = gateway.worker.instance.registry.lease(&request, gateway.worker.index).unwrap();
+    let mut attempt = Attempt::new(&gateway.worker, &request, lease);
+    let (opening, small) = (test_instance::opening(), BytesMut::new());
+    attempt.sent = Some(Sent { opening, data: Vec::new(), small, end: None, bytes: 0 });
+    for _ in 0..limits::KEPT_BODY / 2 {
+        attempt.keep(&Bytes::from_static(b"x"), None);
+    }
+    attempt.keep(&Bytes::from(vec![1; limits::SMALL_CHUNK]), None);
+    attempt.keep(&Bytes::from_static(b"y"), None);
+    let sent = attempt.sent.unwrap();
+    let lengths: Vec<_> = sent.data.iter().map(Bytes::len).collect();
+    assert_eq!((lengths, sent.small.len()), (vec![limits::KEPT_BODY / 2, limits::SMALL_CHUNK], 1));
     gateway.keeper_tasks.end();
 }
