@@ -68,7 +68,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "cut-every-60s",
         injected: "all tunnels are reset every 6 s, 3 times (--full: every 60 s)",
-        promised: "what only reads is served all the same; nothing is lost or doubled",
+        promised: "what only reads goes to a tunnel that is left or is refused with its code; nothing is lost or doubled",
         fault: |scene| {
             let pause = Duration::from_secs(scene.seconds(6, 60));
             Box::pin(cut_again_and_again(scene, pause, (3, 3), ALL))
