@@ -27,14 +27,14 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "memory-limit",
-        injected: "gateways may have 256 MiB and 400 connections, and 5,000 clients come to one that read nothing",
+        injected: "gateways may have 512 MiB and 400 connections, and 5,000 clients come to one that read nothing",
         promised: "connections beyond the limit are closed at once and it lives; what is connected is served",
         // Nobody comes in while all places are taken.
         allowed: Allowed { unconnected: true, ..Allowed::NOTHING },
         in_ci: true,
         installation: |usual, _| {
             let limited = usual.gateway_setting("LIMITS__CONNECTIONS", &MOST_CONNECTIONS.to_string());
-            limited.gateways_started_by(&["prlimit", "--data=268435456"])
+            limited.gateways_started_by(&["prlimit", "--data=536870912"])
         },
         fault: |scene| Box::pin(exhaust_memory(scene)),
         ..Scenario::USUAL
