@@ -95,7 +95,8 @@ async fn attempt(place: &Place, addresses: &[HostPort], predecessor: Option<&Can
     }
 }
 
-/// Held from the dial to the gateway's first word behind its hello, so that those who accept and never answer keep few connections (T-05).
+/// Held from the dial to the gateway's first word behind its hello, so that those who accept and never answer keep few
+/// connections (T-05).
 struct DialPermit {
     _of_instance: OwnedSemaphorePermit,
     _of_process: OwnedSemaphorePermit,

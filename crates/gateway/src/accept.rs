@@ -251,7 +251,7 @@ mod tests {
     use super::*;
     use crate::test_instance::TestInstance;
 
-    /// A listener that is closed on connections of its queue resets them, requests and all.
+    /// Whoever says nothing holds a place too.
     #[tokio::test]
     async fn a_connection_counts_for_its_address_though_it_says_nothing() {
         let few = "address_handshakes_per_second = 1\naddress_handshake_burst = 3";
@@ -271,6 +271,7 @@ mod tests {
         worker.instance.clients.end();
     }
 
+    /// A listener that is closed on connections of its queue resets them, requests and all.
     #[tokio::test]
     async fn what_waits_in_the_queue_is_accepted_when_accepting_ends() {
         let gateway = TestInstance::start().await;

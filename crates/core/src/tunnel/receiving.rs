@@ -68,7 +68,11 @@ impl<D: Direction> Receiving<D> {
         Poll::Ready(Ok(Some(chunk)))
     }
 
+    /// h2 takes its lock even to credit nothing, and most events bring no bytes of their own.
     fn credit(&mut self) -> Result<(), h2::Error> {
+        if self.owed == 0 {
+            return Ok(());
+        }
         self.stream.flow_control().release_capacity(std::mem::take(&mut self.owed))
     }
 }
